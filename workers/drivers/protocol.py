@@ -1,0 +1,251 @@
+"""The contract between Towline and a runtime, in words and types.
+
+Every driver passes the one suite in `tests/contract/`. What is said here in prose is what that suite tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from jobs.verdicts import Verdict
+
+Stream = Literal["stdout", "stderr"]
+
+LABEL_INSTALLATION = "towline.installation"
+LABEL_JOB = "towline.job"
+LABEL_ATTEMPT = "towline.attempt"
+
+
+class Phase(StrEnum):
+    """Where a container is in its life, as the runtime says it."""
+
+    CREATED = "created"  # there, never started
+    RUNNING = "running"
+    EXITED = "exited"  # ran, or failed to start; the evidence is still there
+    GONE = "gone"  # the runtime does not know it
+
+
+class Refused(Exception):
+    """It will never work as asked: ends the attempt with this verdict."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.summary)
+        self.verdict = verdict
+
+
+class Unavailable(Exception):
+    """The runtime could not be asked. Says nothing about the container: ask again later."""
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """What to run, in the runtime's terms. Bytes, seconds and whole cpus; nothing of the database in it.
+
+    `command` and `entrypoint` None mean the image's own. `script`, when set, replaces both: it is put into the
+    container as a file and run by its `#!` interpreter, or by `/bin/sh` without one. `env` is complete.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    image: str
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    script: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    working_dir: str | None = None
+    user: str | None = None
+    stdin: str | None = None
+    cpus: float = 1.0
+    memory_bytes: int = 512 * 1024**2
+    disk_bytes: int | None = None
+    gpus: int = 0
+    pids: int = 512
+    shm_bytes: int = 64 * 1024**2
+    network: str = "bridge"
+    read_only: bool = False
+    arch: str | None = None
+
+
+@dataclass(frozen=True)
+class Handle:
+    """Finds a container again after every one of our processes is gone.
+
+    `uid` is the runtime's own id of this very container: a namesake made later has another. `place` says on
+    which engine (its id), so that only a worker that reaches that engine asks for it.
+    """
+
+    driver: str
+    name: str
+    uid: str
+    place: str
+
+    def as_json(self) -> dict[str, str]:
+        return {"driver": self.driver, "name": self.name, "uid": self.uid, "place": self.place}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Handle:
+        return cls(str(data["driver"]), str(data["name"]), str(data["uid"]), str(data["place"]))
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One look at one container. `raw` is the runtime's own answer, kept as evidence.
+
+    `oom_killed` is the runtime's flag: it may be true for a child only, and false for a child on other kernels.
+    `error` is the runtime's sentence about a container that could not start.
+    """
+
+    handle: Handle
+    phase: Phase
+    exit_code: int | None = None
+    oom_killed: bool = False
+    error: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One piece of output as the runtime gave it.
+
+    `data` are the exact bytes, newline included; the last line of a stream may lack it, and a line longer than the
+    driver holds in memory (1 MiB) comes in pieces of which only the last ends in a newline. `at_ns` is the runtime's
+    own time stamp in nanoseconds since the epoch. `cursor` is the driver's own: give it back to `logs` to go on right
+    behind this line.
+    """
+
+    data: bytes
+    stream: Stream
+    at_ns: int
+    cursor: str
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a running container uses now. `memory_peak_bytes` is the highest seen by the runtime, where it knows."""
+
+    cpu_seconds: float
+    memory_bytes: int
+    memory_peak_bytes: int
+    pids: int | None = None
+
+
+@dataclass(frozen=True)
+class Image:
+    """A resolved image. `digest` pins it (`repo@sha256:…`), or is the local image id where it came from no registry."""
+
+    reference: str
+    digest: str
+    architecture: str
+    size_bytes: int
+    pulled: bool
+
+
+@dataclass(frozen=True)
+class PullProgress:
+    """How far a pull is: bytes over all layers known so far, and the runtime's word for what it does."""
+
+    done_bytes: int
+    total_bytes: int
+    status: str
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Identity and capacity of what a driver speaks to. `id` is stable and unique to the engine, not to the worker."""
+
+    id: str
+    runtime: str
+    version: str
+    arch: str  # in Docker's words: amd64, arm64 …
+    cpus: float
+    memory_bytes: int
+    gpus: int = 0
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Driver(Protocol):
+    """Six operations. All may raise `Unavailable`; all but `start` may be repeated at will by anyone, any time."""
+
+    name: str
+
+    def start(self, spec: ContainerSpec) -> Handle:
+        """Start the container, or find the one already started under this name.
+
+        Twice means once: a namesake with our labels that is `created` is started, one that is running or has exited
+        is returned as it is and never started again. A namesake without our labels raises `Refused`. What can never
+        start (no such command, user, network …) either raises `Refused` or leaves an exited container whose
+        `Observation.error` says why. Does not resolve images: see `Images`.
+        """
+        ...
+
+    def inspect(self, handle: Handle) -> Observation:
+        """Look once, never wait. Missing, or another uid under the same name, is `GONE`, not an error."""
+        ...
+
+    def find(self, name: str) -> Observation | None:
+        """The container under this name if it is ours, whatever its phase, else None."""
+        ...
+
+    def survey(self, installation: str) -> Iterator[Observation]:
+        """Every container labelled with this installation, in one request (details may be left out)."""
+        ...
+
+    def logs(self, handle: Handle, after: str | None) -> Iterator[Line]:
+        """Output from right behind cursor `after` (None: from the first byte) in stored order, following live.
+
+        Ends when the container is over, and may end early or stay silent for a while: its end says nothing. While
+        nothing comes, it yields nothing; it returns at the latest after some seconds of silence so that the caller
+        can look around. Going on from the last cursor has neither gap nor duplicate. A container that is gone yields nothing.
+        """
+        ...
+
+    def stop(self, handle: Handle, grace_seconds: float) -> None:
+        """Ask it to end (TERM) when `grace_seconds` > 0, kill it and all its processes when 0. Returns at once.
+
+        The caller calls again with 0 when the grace is over. Gone, exited or not yet started is fine.
+        """
+        ...
+
+    def remove(self, handle: Handle) -> None:
+        """Forget the container and all it wrote outside volumes. Running is killed first. Gone is fine."""
+        ...
+
+    def judge(self, seen: Observation) -> Verdict | None:
+        """Why an exited container ended; None for a plain success. Pure, from the observation alone.
+
+        Knows nothing of cancels and time-outs: what we did ourselves is the runner's to say. Never guesses: an end
+        that nothing explains keeps the runtime's own words as evidence.
+        """
+        ...
+
+    def probe(self) -> Engine:
+        """Who and how big the engine is."""
+        ...
+
+
+@runtime_checkable
+class Images(Protocol):
+    """Of drivers whose runtime needs an image in place before `start`."""
+
+    def resolve(
+        self, reference: str, arch: str | None, progress: Callable[[PullProgress], None]
+    ) -> Image:
+        """Have the image on the engine, pulling when it is missing. Raises `Refused` with an `image_*` verdict."""
+        ...
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """Of drivers that can say what a container uses."""
+
+    def usage(self, handle: Handle) -> Usage | None:
+        """One sample, at once; None when it is not running."""
+        ...

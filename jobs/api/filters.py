@@ -1,0 +1,88 @@
+"""Which jobs a list shows, and how long lists are paged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django.db.models import Q
+from django.db.models.fields.json import KeyTextTransform
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.exceptions import ParseError
+from rest_framework.filters import OrderingFilter
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+
+from jobs.models import Job, JobQuerySet
+from jobs.states import JobState
+from jobs.verdicts import KIND_OF
+
+
+class NewestFirst(CursorPagination):
+    ordering = ("-created_at", "-id")
+    page_size = 50
+    page_size_query_param = "limit"
+    max_page_size = 500
+    cursor_query_param = "cursor"
+
+
+class OldestFirst(NewestFirst):
+    ordering = ("id",)  # type: ignore[assignment]
+
+
+class JobFilter(django_filters.FilterSet):
+    """`label=k:v` may be given several times: all must match. `q` looks into name, image and id."""
+
+    state = django_filters.MultipleChoiceFilter(choices=JobState.choices)
+    project = django_filters.CharFilter(field_name="project__name")
+    name = django_filters.CharFilter(field_name="name")
+    label = django_filters.CharFilter(method="with_labels")
+    runtime = django_filters.ChoiceFilter(choices=[(name, name) for name in ("docker", "process")], method="on_runtime")
+    worker = django_filters.CharFilter(method="on_worker")
+    verdict = django_filters.ChoiceFilter(choices=[(code, code) for code in KIND_OF], field_name="verdict_code")
+    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    q = django_filters.CharFilter(method="search")
+
+    class Meta:
+        model = Job
+        fields: list[str] = []
+
+    def with_labels(self, jobs: JobQuerySet, name: str, value: str) -> JobQuerySet:
+        for pair in self.data.getlist("label") if hasattr(self.data, "getlist") else [value]:
+            key, colon, text = pair.partition(":")
+            if not colon:
+                raise ParseError("label: write it as label=key:value")
+            jobs = jobs.alias(**{f"label_{key.encode().hex()}": KeyTextTransform(key, "labels")})
+            jobs = jobs.filter(**{f"label_{key.encode().hex()}": text})
+        return jobs
+
+    def on_runtime(self, jobs: JobQuerySet, name: str, value: str) -> JobQuerySet:
+        return jobs.filter(Q(attempts__runtime=value) | Q(runtime=value)).distinct()
+
+    def on_worker(self, jobs: JobQuerySet, name: str, value: str) -> JobQuerySet:
+        return jobs.filter(attempts__worker=value).distinct()
+
+    def search(self, jobs: JobQuerySet, name: str, value: str) -> JobQuerySet:
+        return jobs.filter(Q(name__icontains=value) | Q(image__icontains=value) | Q(pk__startswith=value.lower()))
+
+
+
+class KnownOrdering(OrderingFilter):
+    """DRF's, but a field that can't be ordered by is an error rather than ignored."""
+
+    def remove_invalid_fields(self, queryset: Any, fields: list[str], view: Any, request: Request) -> list[str]:
+        valid = super().remove_invalid_fields(queryset, fields, view, request)
+        if unknown := [field for field in fields if field not in valid]:
+            raise ParseError(f"ordering: unknown {', '.join(unknown)}: choose from {', '.join(view.ordering_fields)}")
+        return [*valid, "-id" if valid[0].startswith("-") else "id"]
+
+
+class KnownFilters(DjangoFilterBackend):
+    """django-filter's, but a parameter nobody reads is an error rather than ignored."""
+
+    def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
+        known = {*view.filterset_class.base_filters, "limit", "cursor", "ordering"}
+        if unknown := set(request.query_params) - known:
+            raise ParseError(f"unknown filter {', '.join(sorted(unknown))}: choose from {', '.join(sorted(known))}")
+        return super().filter_queryset(request, queryset, view)

@@ -1,0 +1,235 @@
+"""A job's log over REST: exact bytes, pages of lines, or a stream of events. One cursor for all: the line number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import orjson
+from asgiref.sync import sync_to_async
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+
+from jobs.logs.following import Lines, News, Over, Silence, follow
+from jobs.logs.reader import read_bytes, read_lines, tail_start
+from jobs.logs.records import StoredLine
+from jobs.models import Attempt, Job
+
+from .serializers import LogPageSerializer
+from .views import VisibleJobs
+
+PAGE_LINES = 1000
+PAGE_LINES_MOST = 10_000
+BATCH = 8
+PARAMETERS = ("attempt", "from", "limit", "tail", "stream", "timestamps", "follow", "format")
+
+
+class Text(BaseRenderer):
+    """Only names the media type: the view writes the body."""
+
+    media_type = "text/plain"
+    format = "text"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return JSONRenderer().render(data)
+
+
+class EventStream(Text):
+    media_type = "text/event-stream"
+    format = "events"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What of the log is asked for. `start` 1: from the first line."""
+
+    attempt: int | None
+    start: int
+    limit: int | None
+    tail: int | None
+    stream: str | None
+    timestamps: bool
+    follow: bool
+
+
+class JobLogs(VisibleJobs):
+    renderer_classes = [Text, JSONRenderer, EventStream]
+    serializer_class = LogPageSerializer
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("attempt", int, description="Its number; the newest when left out."),
+            OpenApiParameter("from", int, description="First line, from 1."),
+            OpenApiParameter("limit", int, description="At most that many lines; JSON: 1000, at most 10000."),
+            OpenApiParameter("tail", int, description="Only the last lines."),
+            OpenApiParameter("stream", str, enum=["stdout", "stderr"]),
+            OpenApiParameter("timestamps", bool),
+            OpenApiParameter("follow", bool, description="Text: stream until the job is over."),
+            OpenApiParameter("Last-Event-ID", int, "header", description="Events: go on behind this line."),
+        ],
+        responses={
+            (200, "text/plain"): OpenApiTypes.BINARY,
+            (200, "application/json"): LogPageSerializer,
+            (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "lines, gap, state, and at last end."),
+        },
+    )
+    def get(self, request: Request, pk: Any) -> HttpResponseBase:
+        """The log: exact bytes (text/plain), lines (application/json), or a live stream (text/event-stream)."""
+        wanted = _wanted(request)
+        job = self.get_object()
+        kind = getattr(request.accepted_renderer, "media_type", "text/plain")
+        if kind == "text/event-stream":
+            return _events(job, wanted, _last_event_id(request))
+        attempt = _attempt(job, wanted)
+        if kind == "application/json":
+            return _page(job, attempt, wanted)
+        if wanted.follow and not (attempt and attempt.is_final and job.is_final):
+            return _streaming(_follow_text(job, attempt, wanted), "text/plain; charset=utf-8")
+        return _text(request, job, attempt, wanted)
+
+
+def _attempt(job: Job, wanted: Wanted) -> Attempt | None:
+    attempt = job.current_attempt if wanted.attempt is None else job.attempts.filter(number=wanted.attempt).first()
+    if attempt is None and wanted.attempt is not None:
+        raise NotFound(f"The job has no attempt {wanted.attempt}.")
+    return attempt
+
+
+def _first_line(attempt: Attempt | None, wanted: Wanted) -> int:
+    if attempt is None or wanted.tail is None:
+        return wanted.start
+    return max(wanted.start, tail_start(attempt.pk, attempt.log_lines, wanted.tail, wanted.stream))
+
+
+def _page(job: Job, attempt: Attempt | None, wanted: Wanted) -> HttpResponse:
+    """`final` is true when the job is over and these lines reach the end of its log."""
+    start = _first_line(attempt, wanted)
+    limit = min(wanted.limit or PAGE_LINES, PAGE_LINES_MOST)
+    lines = list(read_lines(attempt.pk, start=start, limit=limit, stream=wanted.stream)) if attempt else []
+    total = attempt.log_lines if attempt else 0
+    reached = lines[-1].n if len(lines) == limit else max(total, lines[-1].n if lines else 0, start - 1)
+    body = {
+        "lines": [line.as_json() for line in lines],
+        "next": reached + 1,
+        "final": job.is_final and reached >= total,
+    }
+    return HttpResponse(orjson.dumps(body), content_type="application/json")
+
+
+def _text(request: Request, job: Job, attempt: Attempt | None, wanted: Wanted) -> HttpResponseBase:
+    """The exact bytes; of a sealed log in full with their length and the SHA-256 as ETag."""
+    if attempt is None:
+        return HttpResponse(b"", content_type="text/plain; charset=utf-8")
+    start = _first_line(attempt, wanted)
+    plain = wanted.stream is None and wanted.limit is None and not wanted.timestamps
+    headers = {"Content-Disposition": f'inline; filename="{job.pk}.log"'}
+    if plain and start == 1 and attempt.log_sealed_at is not None:
+        headers |= {"Content-Length": str(attempt.log_bytes), "ETag": f'"{attempt.log_sha256}"'}
+        if request.headers.get("If-None-Match") == headers["ETag"]:
+            return HttpResponse(status=304, headers={"ETag": headers["ETag"]})
+    lines = read_lines(attempt.pk, start=start, limit=wanted.limit, stream=wanted.stream)
+    body = read_bytes(attempt.pk, start=start) if plain else (_printed(line, wanted) for line in lines)
+    return StreamingHttpResponse(_in_thread(body), content_type="text/plain; charset=utf-8", headers=headers)
+
+
+async def _in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces, read in a thread and handed on some at a time: the event loop never waits for the database."""
+    while batch := await sync_to_async(lambda: list(islice(pieces, BATCH)))():
+        yield b"".join(batch)
+
+
+def _printed(line: StoredLine, wanted: Wanted) -> bytes:
+    return line.time.encode() + b" " + line.data if wanted.timestamps else line.data
+
+
+async def _follow_text(job: Job, attempt: Attempt | None, wanted: Wanted) -> AsyncIterator[bytes]:
+    left = wanted.limit
+    number = attempt.number if attempt else wanted.attempt
+    start = await sync_to_async(_first_line)(attempt, wanted)
+    async for step in follow(job.pk, attempt=number, start=start, stream=wanted.stream):
+        if isinstance(step, Lines):
+            lines = step.lines if left is None else step.lines[:left]
+            yield b"".join(_printed(line, wanted) for line in lines)
+            left = None if left is None else left - len(lines)
+        if left == 0:
+            return
+
+
+def _events(job: Job, wanted: Wanted, last_seen: tuple[int, int] | None) -> StreamingHttpResponse:
+    if last_seen:
+        return _streaming(_event_frames(job, last_seen[0], last_seen[1] + 1, wanted.stream), "text/event-stream")
+    attempt = _attempt(job, wanted)
+    number = attempt.number if attempt else None
+    return _streaming(_event_frames(job, number, _first_line(attempt, wanted), wanted.stream), "text/event-stream")
+
+
+async def _event_frames(job: Job, number: int | None, start: int, stream: str | None) -> AsyncIterator[bytes]:
+    yield b"retry: 1000\n\n"
+    async for step in follow(job.pk, attempt=number, start=start, stream=stream):
+        match step:
+            case Lines(attempt=attempt, lines=lines):
+                # The first attempt's ids are plain line numbers; later ones say which attempt they count in.
+                identity = f"{lines[-1].n}" if attempt == 1 else f"{attempt}-{lines[-1].n}"
+                yield _frame("lines", [line.as_json() for line in lines], identity)
+            case News(data=data):
+                yield _frame("state", data)
+            case Silence():
+                yield b": still here\n\n"
+            case Over(data=data):
+                yield _frame("end", data)
+
+
+def _frame(event: str, data: Any, identity: str = "") -> bytes:
+    """One server-sent event. JSON has no raw newline, so output can't forge a frame."""
+    numbered = f"id: {identity}\n".encode() if identity else b""
+    return b"event: " + event.encode() + b"\n" + numbered + b"data: " + orjson.dumps(data) + b"\n\n"
+
+
+def _streaming(body: AsyncIterator[bytes], content_type: str) -> StreamingHttpResponse:
+    return StreamingHttpResponse(
+        body, content_type=content_type, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    )
+
+
+def _wanted(request: Request) -> Wanted:
+    query = request.query_params
+    errors = {name: [f"unknown: choose from {', '.join(PARAMETERS)}"] for name in query if name not in PARAMETERS}
+    stream = query.get("stream")
+    if stream not in (None, "stdout", "stderr"):
+        errors["stream"] = ["choose stdout or stderr"]
+    numbers = {name: _whole(query.get(name), name, errors) for name in ("attempt", "from", "limit", "tail")}
+    if errors:
+        raise ValidationError(errors)
+    return Wanted(
+        attempt=numbers["attempt"],
+        start=numbers["from"] or 1,
+        limit=numbers["limit"],
+        tail=numbers["tail"],
+        stream=stream,
+        timestamps=query.get("timestamps") in ("1", "true"),
+        follow=query.get("follow") in ("1", "true"),
+    )
+
+
+def _whole(text: str | None, name: str, errors: dict[str, list[str]]) -> int | None:
+    if text is None:
+        return None
+    low = 0 if name == "tail" else 1
+    if not re.fullmatch(r"\d{1,15}", text, re.ASCII) or int(text) < low:
+        errors[name] = [f"must be a whole number from {low}"]
+        return None
+    return int(text)
+
+
+def _last_event_id(request: Request) -> tuple[int, int] | None:
+    """(attempt, line) that a browser saw last before it reconnects; anything that is no id of ours starts anew."""
+    seen = re.fullmatch(r"(?:(\d{1,9})-)?(\d{1,15})", request.headers.get("Last-Event-ID", ""), re.ASCII)
+    return (int(seen[1] or 1), int(seen[2])) if seen else None

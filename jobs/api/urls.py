@@ -1,0 +1,14 @@
+from django.urls import path
+
+from . import logs, views
+
+urlpatterns = [
+    path("jobs/", views.Jobs.as_view(), name="jobs"),
+    path("jobs/<uuid:pk>/", views.JobDetail.as_view(), name="job"),
+    path("jobs/<uuid:pk>/wait/", views.JobWait.as_view(), name="job-wait"),
+    path("jobs/<uuid:pk>/cancel/", views.JobCancel.as_view(), name="job-cancel"),
+    path("jobs/<uuid:pk>/logs/", logs.JobLogs.as_view(), name="job-logs"),
+    path("jobs/<uuid:pk>/events/", views.JobEvents.as_view(), name="job-events"),
+    path("jobs/<uuid:pk>/attempts/", views.JobAttempts.as_view(), name="job-attempts"),
+    path("jobs/<uuid:pk>/attempts/<int:number>/", views.JobAttempt.as_view(), name="job-attempt"),
+]

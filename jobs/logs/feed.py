@@ -1,0 +1,117 @@
+"""Following jobs live, in an ASGI process: one look at the database a job and change, however many follow it.
+
+A follower reads stored lines by number and then waits here for "something is new". Redis tells at once; without Redis the
+poll does, a little later. What is read is always the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import redis.asyncio
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from jobs.hints import channel
+
+log = logging.getLogger(__name__)
+POLL_SECONDS = 1.0
+RECONNECT_SECONDS = 1.0
+
+
+class Feed:
+    """Wakes the followers of jobs in this event loop. One Redis subscription for all of them."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._listener: asyncio.Task[None] | None = None
+        self._pubsub: redis.asyncio.client.PubSub | None = None
+        self.closing = asyncio.Event()
+        self.loop = asyncio.get_running_loop()
+
+    @contextlib.asynccontextmanager
+    async def follow(self, job_id: UUID) -> AsyncIterator[asyncio.Event]:
+        """An event that is set whenever the job may have something new; the follower clears it before it looks."""
+        name, news = channel(job_id), asyncio.Event()
+        first = name not in self._waiting
+        self._waiting.setdefault(name, set()).add(news)
+        if self._listener is None or self._listener.done():
+            self._listener = asyncio.create_task(self._listen())
+        elif first:
+            await self._change("subscribe", name)
+        try:
+            yield news
+        finally:
+            self._waiting[name].discard(news)
+            if not self._waiting[name]:
+                del self._waiting[name]
+                await self._change("unsubscribe", name)
+
+    async def wait(self, news: asyncio.Event, seconds: float = POLL_SECONDS) -> None:
+        """Until there is news, the poll is due, or the process is closing."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(news.wait(), seconds)
+
+    def close(self) -> None:
+        """The process ends: wake everybody, so that streams end at once and clients resume elsewhere."""
+        self.closing.set()
+        self._wake(*self._waiting)
+        if self._listener:
+            self._listener.cancel()
+
+    def _wake(self, *names: str) -> None:
+        for name in names:
+            for news in self._waiting.get(name, ()):
+                news.set()
+
+    async def _change(self, verb: str, name: str) -> None:
+        if self._pubsub is not None:
+            with contextlib.suppress(RedisError, OSError):
+                await getattr(self._pubsub, verb)(name)
+
+    async def _listen(self) -> None:
+        while self._waiting and not self.closing.is_set():
+            try:
+                await self._listen_once()
+            except (RedisError, OSError) as error:
+                log.debug("followers poll, Redis does not answer: %s", error)
+                await asyncio.sleep(RECONNECT_SECONDS)
+        self._listener = None
+
+    async def _listen_once(self) -> None:
+        client = redis.asyncio.Redis.from_url(settings.TOWLINE.redis_url, socket_connect_timeout=1)
+        async with client, client.pubsub(ignore_subscribe_messages=True) as pubsub:
+            await pubsub.subscribe(*self._waiting)
+            self._pubsub = pubsub
+            try:
+                # Whatever came before the subscription was not told: look once.
+                self._wake(*self._waiting)
+                while self._waiting:
+                    message = await pubsub.get_message(timeout=5)
+                    if message:
+                        self._wake(message["channel"].decode())
+            finally:
+                self._pubsub = None
+
+
+_feeds: dict[asyncio.AbstractEventLoop, Feed] = {}
+
+
+def feed() -> Feed:
+    """The feed of the running event loop."""
+    loop = asyncio.get_running_loop()
+    for closed in [other for other in _feeds if other.is_closed()]:
+        del _feeds[closed]
+    if loop not in _feeds:
+        _feeds[loop] = Feed()
+    return _feeds[loop]
+
+
+def close_feeds() -> None:
+    """From any thread, a signal handler's too."""
+    for loop, each in list(_feeds.items()):
+        loop.call_soon_threadsafe(each.close)

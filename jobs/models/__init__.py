@@ -1,0 +1,22 @@
+"""The tables of jobs, a file each."""
+
+from .attempt import Attempt, LogChunk
+from .base import Stamped, StampedQuerySet
+from .event import Event
+from .installation import Installation, installation_key
+from .job import WAITING_REASONS, Job, JobQuerySet
+from .project import Project
+
+__all__ = [
+    "WAITING_REASONS",
+    "Attempt",
+    "Event",
+    "Installation",
+    "Job",
+    "JobQuerySet",
+    "LogChunk",
+    "Project",
+    "Stamped",
+    "StampedQuerySet",
+    "installation_key",
+]

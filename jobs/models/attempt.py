@@ -1,0 +1,137 @@
+"""An attempt: one try at a job. Its primary key is the execution id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+
+from jobs.states import ACTIVE_ATTEMPT, FINAL_ATTEMPT, AttemptState
+
+from .base import Stamped, StampedQuerySet
+from .job import Job
+
+
+class Attempt(Stamped):
+    job = models.ForeignKey(Job, models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=20, choices=AttemptState, default=AttemptState.ASSIGNED, editable=False)
+
+    # Who has it. `fence` is raised by every claim; a write that carries an older one changes nothing.
+    worker = models.CharField(max_length=200)
+    runtime = models.CharField(max_length=20)
+    engine = models.CharField(max_length=200, blank=True, help_text="The engine's own id; who reaches it may adopt.")
+    fence = models.PositiveIntegerField(default=0)
+    boot = models.CharField(max_length=32, blank=True, help_text="Of the worker's process that claimed it; empty: nobody.")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    task_id = models.CharField(max_length=255, blank=True, help_text="Celery's id of the run; the key of its TaskResult.")
+
+    handle = models.JSONField(null=True, blank=True)
+    image_digest = models.CharField(max_length=600, blank=True)
+    progress = models.JSONField(null=True, blank=True, help_text="What takes long just now, e.g. an image pull.")
+    # What we did to it, so that an exit code of 137 is never guessed at: the verdict code that the stop will have.
+    stop_code = models.CharField(max_length=40, blank=True)
+    stop_detail = models.CharField(max_length=500, blank=True)
+    stop_requested_at = models.DateTimeField(null=True, blank=True)
+    killed_at = models.DateTimeField(null=True, blank=True)
+
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    removed_at = models.DateTimeField(null=True, blank=True, help_text="When its container was gone.")
+    exit_code = models.IntegerField(null=True, blank=True)
+    verdict = models.JSONField(null=True, blank=True)
+    usage = models.JSONField(default=dict, blank=True, help_text="Peaks: memory_peak_bytes, cpu_seconds.")
+
+    log_cursor = models.CharField(max_length=200, blank=True)
+    log_lines = models.PositiveBigIntegerField(default=0)
+    log_bytes = models.PositiveBigIntegerField(default=0)
+    log_sha256 = models.CharField(max_length=64, blank=True)
+    log_sealed_at = models.DateTimeField(null=True, blank=True)
+    log_complete = models.BooleanField(default=True)
+    log_gaps = models.JSONField(default=list, blank=True)
+
+    objects = StampedQuerySet["Attempt"].as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "number"], name="attempt_number"),
+            models.UniqueConstraint(
+                fields=["job"], condition=Q(state__in=ACTIVE_ATTEMPT), name="one_active_attempt_per_job"
+            ),
+            models.CheckConstraint(condition=Q(state__in=AttemptState.values), name="attempt_state_known"),
+            models.CheckConstraint(
+                condition=Q(state__in=FINAL_ATTEMPT, finished_at__isnull=False)
+                | (~Q(state__in=FINAL_ATTEMPT) & Q(finished_at__isnull=True)),
+                name="attempt_finished_iff_final",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=AttemptState.SUCCEEDED)
+                | Q(state__in=ACTIVE_ATTEMPT)
+                | Q(verdict__isnull=False),
+                name="attempt_end_has_verdict",
+            ),
+            models.CheckConstraint(condition=Q(number__gte=1), name="attempt_number_from_1"),
+        ]
+        indexes = [
+            models.Index(fields=["worker", "state"], name="attempt_of_worker", condition=Q(state__in=ACTIVE_ATTEMPT)),
+            models.Index(fields=["lease_until"], name="attempt_lease", condition=Q(state__in=ACTIVE_ATTEMPT)),
+            models.Index(
+                fields=["engine"],
+                name="attempt_container_left",
+                condition=Q(state__in=FINAL_ATTEMPT, claimed_at__isnull=False, removed_at__isnull=True),
+            ),
+            models.Index(fields=["task_id"], name="attempt_task"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id} · attempt {self.number}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_ATTEMPT
+
+    def log_facts(self) -> dict[str, Any]:
+        """`sha256` and `complete` are null until the log is sealed."""
+        sealed = self.log_sealed_at is not None
+        return {
+            "lines": self.log_lines,
+            "bytes": self.log_bytes,
+            "sha256": self.log_sha256 if sealed else None,
+            "complete": self.log_complete if sealed else None,
+            "gaps": self.log_gaps,
+        }
+
+
+class LogChunk(Stamped):
+    """A stretch of stored output: whole records, in stored order. See `jobs.logs.records` for their form."""
+
+    attempt = models.ForeignKey(Attempt, models.CASCADE, related_name="chunks")
+    first_line = models.PositiveBigIntegerField(help_text="Line number of its first line, from 1.")
+    lines = models.PositiveIntegerField()
+    first_offset = models.PositiveBigIntegerField(help_text="Offset of its first byte, from 0.")
+    data = models.BinaryField(help_text="The exact bytes.")
+    index = models.BinaryField(help_text="Per line: time, stream, length.")
+
+    objects = StampedQuerySet["LogChunk"].as_manager()
+
+    class Meta:
+        ordering = ["attempt", "first_line"]
+        constraints = [
+            # Two writers can't both store the same stretch, whatever their fences say.
+            models.UniqueConstraint(fields=["attempt", "first_line"], name="chunk_line_once"),
+            models.CheckConstraint(condition=Q(lines__gte=1), name="chunk_not_empty"),
+            models.CheckConstraint(condition=Q(first_line__gte=1), name="chunk_lines_from_1"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.attempt_id}: lines {self.first_line}–{self.last_line}"
+
+    @property
+    def last_line(self) -> int:
+        return self.first_line + self.lines - 1
+
+
+LAST_LINE = F("first_line") + F("lines") - 1

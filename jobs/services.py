@@ -1,0 +1,142 @@
+"""What users do with jobs: submit and cancel. Each is one transaction, and its hints go out after the commit."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from .hints import hand_over
+from .models import Attempt, Job, Project
+from .moves import move, record
+from .spec import JobSpec
+from .states import JobState
+from .verdicts import Verdict
+
+
+class Rejected(Exception):
+    """The request is understood and refused: by field, with the remedy."""
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__(str(errors))
+        self.errors = errors
+
+
+class KeyReused(Exception):
+    """The same Idempotency-Key came with another body."""
+
+
+class QueueFull(Exception):
+    """More jobs wait than the installation allows."""
+
+
+def submit(spec: JobSpec, owner: AbstractBaseUser | None, *, idempotency_key: str | None = None) -> tuple[Job, bool]:
+    """Store the job and hint that there is work. With the key of an earlier job, and its body: that job and False."""
+    body = spec.model_dump(mode="json")
+    digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    if idempotency_key and (first := _submitted_before(owner, idempotency_key, digest)):
+        return first, False
+    project = _open_project(spec.project, owner)
+    _check_room()
+    try:
+        with transaction.atomic():
+            job = _store(spec, body, project, owner, idempotency_key, digest)
+    except IntegrityError:
+        # Sent twice at the same moment: the other one is in.
+        if idempotency_key and (first := _submitted_before(owner, idempotency_key, digest)):
+            return first, False
+        raise
+    return job, True
+
+
+def _store(
+    spec: JobSpec,
+    body: dict[str, Any],
+    project: Project,
+    owner: AbstractBaseUser | None,
+    idempotency_key: str | None,
+    digest: str,
+) -> Job:
+    job = Job.objects.create(
+        owner=owner,
+        project=project,
+        spec=body,
+        name=spec.name,
+        image=spec.image,
+        runtime=spec.runtime or "",
+        priority=spec.priority,
+        labels=spec.labels,
+        run_at=spec.run_at,
+        not_before=spec.run_at,
+        queue_until=Now() + timedelta(seconds=spec.timeouts.queue) if spec.timeouts.queue else None,
+        idempotency_key=idempotency_key,
+        idempotency_digest=digest if idempotency_key else "",
+    )
+    record(job, "submitted", actor=owner.get_username() if owner else "")
+    hand_over("workers.place")
+    return job
+
+
+def _submitted_before(owner: AbstractBaseUser | None, key: str, digest: str) -> Job | None:
+    first = Job.objects.filter(owner=owner, idempotency_key=key).first()
+    if first and first.idempotency_digest != digest:
+        raise KeyReused
+    return first
+
+
+def _open_project(name: str, owner: AbstractBaseUser | None) -> Project:
+    project = Project.objects.filter(name=name).first()
+    members = project.members.all() if project else Project.objects.none()
+    barred = project is not None and members.exists() and not _may_use(project, owner)
+    if project is None or barred:
+        raise Rejected({"project": [f"no project {name[:63]!r} that you may use: ask for one, or leave it out"]})
+    return project
+
+
+def _may_use(project: Project, owner: AbstractBaseUser | None) -> bool:
+    if owner is None or getattr(owner, "is_superuser", False):
+        return True
+    return project.members.filter(pk=owner.pk).exists()
+
+
+def _check_room() -> None:
+    limit = settings.TOWLINE.TOWLINE_MAX_QUEUED
+    # Counting stops at the limit: the answer to "is it full" must not cost more the fuller it is.
+    if Job.objects.filter(state=JobState.QUEUED).order_by()[: limit + 1].count() >= limit:
+        raise QueueFull
+
+
+def cancel(job: Job, actor: str) -> bool:
+    """Ask for the job's end, durably. False: it was over already, nothing changed.
+
+    A job that waits ends here and never starts; one that an attempt has is ended by the worker that has it, now or
+    when one is back.
+    """
+    with transaction.atomic():
+        asked = Job.objects.filter(pk=job.pk, finished_at__isnull=True, cancel_requested_at__isnull=True).update(
+            cancel_requested_at=Now(), cancel_requested_by=actor[:150]
+        )
+        if asked:
+            record(job, "cancel_requested", actor=actor)
+        verdict = cancelled_by(actor)
+        end = {"verdict": verdict.as_json(), "verdict_code": verdict.code, "waiting_reason": "", "waiting_detail": ""}
+        if not move(job, JobState.CANCELLED, actor=actor, where={"state": JobState.QUEUED}, **end):
+            hand_over("workers.carry_out_cancel", str(job.pk))
+    job.refresh_from_db()
+    return bool(asked)
+
+
+def cancelled_by(actor: str) -> Verdict:
+    who = actor or "somebody"
+    return Verdict("cancelled", f"Cancelled by {who}.", remedy="Submit it again if it should run after all.")
+
+
+def finish_job(job: Job, attempt: Attempt, to: JobState, **changes: Any) -> bool:
+    """Bring the job to its end as its attempt ended; an attempt that is no longer the newest changes nothing."""
+    return move(job, to, where={"attempts_count": attempt.number}, actor=attempt.worker, **changes)

@@ -1,0 +1,252 @@
+"""What a job may ask for: the one place where a spec is checked, for REST, admin and commands alike.
+
+Strict: no type is converted, no unknown field is ignored. Every message says the remedy; `field_errors` gives them by field.
+Whether a project or a worker exists is not asked here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from .images import check_image
+from .quantities import MIB, to_bytes
+from .verdicts import KIND_OF, Kind
+
+RUNTIMES = ("docker", "process")
+ARGUMENT_BYTES = 128 * 1024  # the kernel's MAX_ARG_STRLEN, its NUL included
+ENVIRONMENT_BYTES = 1024 * 1024
+WEEK_SECONDS = 7 * 24 * 3600
+_OURS = "towline."
+
+
+def _plain(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a NUL character can't be passed to a program: remove it")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("holds half of a surrogate pair: send valid Unicode") from error
+    return text
+
+
+def _argument(text: str) -> str:
+    if len(text.encode()) >= ARGUMENT_BYTES:
+        raise ValueError("one argument or value has less than 128 KiB: pass it by stdin or script")
+    return text
+
+
+def _within(low: int, high: int) -> AfterValidator:
+    def check(quantity: int | str) -> int | str:
+        if not low <= to_bytes(quantity) <= high:
+            raise ValueError(f"must be between {low} and {high} bytes")
+        return quantity
+
+    return AfterValidator(check)
+
+
+Text = Annotated[str, AfterValidator(_plain)]
+Argument = Annotated[str, AfterValidator(_plain), AfterValidator(_argument)]
+Quantity = Annotated[int | str, _within(6 * MIB, 16 * 1024**4)]
+DiskQuantity = Annotated[int | str, _within(MIB, 1024**5)]
+ShmQuantity = Annotated[int | str, _within(0, 1024**4)]
+Label = Annotated[str, AfterValidator(_plain), Field(max_length=255)]
+Seconds = Annotated[float, Field(gt=0, le=30 * WEEK_SECONDS, allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Resources(_Strict):
+    """`memory`, `disk`, `shm`: bytes, or with a suffix. `cpus` may be a fraction."""
+
+    cpus: Annotated[float, Field(ge=0.01, le=4096, allow_inf_nan=False)] = 1
+    memory: Quantity = "512Mi"
+    disk: DiskQuantity | None = None
+    gpus: Annotated[int, Field(ge=0, le=1024)] = 0
+    pids: Annotated[int, Field(ge=1, le=4_194_304)] = 512
+    shm: ShmQuantity = "64Mi"
+
+
+class Timeouts(_Strict):
+    """Seconds; null: none. `start` counts from assignment and includes the pull; `idle` from the last output."""
+
+    queue: Seconds | None = None
+    start: Seconds | None = 600
+    run: Seconds | None = 3600
+    idle: Seconds | None = None
+    grace: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 10
+
+
+class Retry(_Strict):
+    """`on` holds verdict codes or kinds. The n-th retry waits backoff · factor^(n-1), at most max_backoff seconds."""
+
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 1
+    backoff: Annotated[float, Field(ge=0, le=WEEK_SECONDS, allow_inf_nan=False)] = 5
+    factor: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 2
+    max_backoff: Annotated[float, Field(ge=0, le=WEEK_SECONDS, allow_inf_nan=False)] = 300
+    on: Annotated[list[str], Field(max_length=50)] = ["platform"]
+    memory_factor: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 1.0
+
+    @field_validator("on")
+    @classmethod
+    def _known(cls, value: list[str]) -> list[str]:
+        unknown = [word for word in value if word not in KIND_OF and word not in set(Kind)]
+        if unknown:
+            raise ValueError(f"no such verdict code or kind: {', '.join(map(repr, unknown))}")
+        return value
+
+
+class Concurrency(_Strict):
+    key: Annotated[Text, Field(max_length=200)] | None = None
+    limit: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+
+class JobSpec(_Strict):
+    """The body of `POST /api/v1/jobs/`."""
+
+    name: Annotated[Text, Field(max_length=200)] = ""
+    project: Annotated[Text, Field(max_length=63)] = "default"
+    image: Text
+    command: list[Argument] | None = None
+    entrypoint: list[Argument] | None = None
+    script: Annotated[Text, Field(max_length=512 * 1024)] | None = None
+    env: Annotated[dict[str, Argument], Field(max_length=5000)] = {}
+    working_dir: Annotated[Text, Field(max_length=4096)] | None = None
+    user: Annotated[Text, Field(min_length=1, max_length=128)] | None = None
+    stdin: Annotated[Text, Field(max_length=1024 * 1024)] | None = None
+    runtime: Annotated[str, Field(max_length=20)] | None = None
+    arch: Annotated[str, Field(pattern=r"^[a-z0-9]+(/v[0-9]+)?$", max_length=20)] | None = None
+    region: Annotated[Label, Field(min_length=1, max_length=50)] | None = None
+    labels: Annotated[dict[Label, Label], Field(max_length=100)] = {}
+    requires: Annotated[dict[Label, Label], Field(max_length=100)] = {}
+    resources: Resources = Resources()
+    timeouts: Timeouts = Timeouts()
+    retry: Retry = Retry()
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    concurrency: Concurrency = Concurrency()
+    after: Annotated[list[Annotated[UUID, Field(strict=False)]], Field(max_length=1000)] = []
+    run_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    network: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")] = "bridge"
+    read_only: bool = False
+    secrets: list[Any] = []
+    volumes: list[Any] = []
+    inputs: dict[str, Any] = {}
+    outputs: list[Any] = []
+
+    @field_validator("image")
+    @classmethod
+    def _image(cls, value: str) -> str:
+        return check_image(value)
+
+    @field_validator("command", "entrypoint")
+    @classmethod
+    def _argv(cls, value: list[str] | None) -> list[str] | None:
+        if value is None:
+            return None
+        if not value or not value[0]:
+            raise ValueError("must name a program: leave it out for the image's own")
+        if sum(len(part.encode()) + 1 for part in value) > ARGUMENT_BYTES:
+            raise ValueError("has at most 128 KiB in all: pass more by stdin or script")
+        return value
+
+    @field_validator("env")
+    @classmethod
+    def _environment(cls, value: dict[str, str]) -> dict[str, str]:
+        wrong = [key for key in value if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key, re.ASCII)]
+        if wrong:
+            raise ValueError(f"{wrong[0][:80]!r} is no variable name: letters, digits and _, not a digit first")
+        if sum(len(key) + len(text.encode()) + 2 for key, text in value.items()) > ENVIRONMENT_BYTES:
+            raise ValueError("has at most 1 MiB in all")
+        return value
+
+    @field_validator("labels")
+    @classmethod
+    def _own_labels(cls, value: dict[str, str]) -> dict[str, str]:
+        if any(key.startswith(_OURS) or not key for key in value):
+            raise ValueError(f"a label has a name, and one that does not begin with {_OURS!r}")
+        return value
+
+    @field_validator("working_dir")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("/"):
+            raise ValueError("must be an absolute path")
+        return value
+
+    @field_validator("runtime")
+    @classmethod
+    def _known_runtime(cls, value: str | None) -> str | None:
+        if value is not None and value not in RUNTIMES:
+            raise ValueError(f"unknown runtime {value[:40]!r}: choose from {', '.join(RUNTIMES)}, or leave it out")
+        return value
+
+    @field_validator("network")
+    @classmethod
+    def _not_the_hosts(cls, value: str) -> str:
+        if value in ("host", "container"):
+            raise ValueError("the host's own network is not given to jobs: choose bridge, none or a named network")
+        return value
+
+    @field_validator("secrets", "volumes", "inputs", "outputs", "after")
+    @classmethod
+    def _not_offered(cls, value: list[Any] | dict[str, Any]) -> list[Any] | dict[str, Any]:
+        if value:
+            raise ValueError("this installation offers none: leave it empty")
+        return value
+
+    @field_validator("concurrency")
+    @classmethod
+    def _no_key(cls, value: Concurrency) -> Concurrency:
+        if value.key is not None or value.limit is not None:
+            raise ValueError("this version has no concurrency limits: leave key and limit null")
+        return value
+
+    @model_validator(mode="after")
+    def _one_way_to_run(self) -> Self:
+        if self.script is not None and (self.command is not None or self.entrypoint is not None):
+            raise ValueError("script: give either a script, or a command and entrypoint")
+        if self.script is not None and not self.script.strip():
+            raise ValueError("script: is empty: leave it out for the image's own command")
+        return self
+
+
+def field_errors(error: ValidationError) -> dict[str, list[str]]:
+    """Messages by dotted field name, e.g. `{"resources.memory": ["must be …"]}`."""
+    found: dict[str, list[str]] = {}
+    for item in error.errors(include_url=False, include_input=False):
+        message = item["msg"].removeprefix("Value error, ")
+        field = _field_name(item["loc"])
+        if item["type"] == "value_error" and not item["loc"]:
+            field, _, message = message.partition(": ")
+        if item["type"] == "extra_forbidden":
+            message = "unknown field: remove it"
+        found.setdefault(field or "body", []).append(message)
+    return {field: list(dict.fromkeys(messages)) for field, messages in found.items()}
+
+
+def _field_name(location: tuple[int | str, ...]) -> str:
+    """Without pydantic's own steps: the branches of a union, `[key]` of a dict."""
+    steps = [str(step) for step in location if step not in ("int", "str", "[key]") and "function-" not in str(step)]
+    return ".".join(steps)
+
+
+def parse_spec(data: Any) -> JobSpec:
+    """The checked spec of a decoded JSON body. Raises pydantic's ValidationError; see `field_errors`."""
+    return JobSpec.model_validate(data)
+
+
+__all__ = ["JobSpec", "Resources", "Retry", "Timeouts", "field_errors", "parse_spec"]

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class TowlineConfig(AppConfig):
+    name = "towline"
+    verbose_name = "Towline"

@@ -1,0 +1,63 @@
+"""Is the web process alive, and is it of use? Live asks nobody; ready asks what it needs and names what fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import redis
+from celery import current_app
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+
+
+def live(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"status": "ok"})
+
+
+def ready(request: HttpRequest) -> JsonResponse:
+    """200 when all parts answer, else 503; `parts` says which and why."""
+    parts = {name: _complaint(ask) for name, ask in PARTS.items()}
+    fine = not any(parts.values())
+    body = {"status": "ok" if fine else "failing", "parts": {name: text or "ok" for name, text in parts.items()}}
+    return JsonResponse(body, status=200 if fine else 503)
+
+
+def _complaint(ask: Callable[[], None]) -> str:
+    try:
+        ask()
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with a part is what is reported
+        return f"{type(error).__name__}: {str(error)[:200]}"
+    return ""
+
+
+def database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def migrations() -> None:
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if missing:
+        raise RuntimeError(f"{len(missing)} migrations are not applied: run `manage.py migrate`")
+
+
+def redis_server() -> None:
+    client = redis.Redis.from_url(settings.TOWLINE.redis_url, socket_timeout=2, socket_connect_timeout=2)
+    with client:
+        client.ping()
+
+
+def broker() -> None:
+    with current_app.connection_for_write() as link:
+        link.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "database": database,
+    "migrations": migrations,
+    "redis": redis_server,
+    "broker": broker,
+}

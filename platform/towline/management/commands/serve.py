@@ -1,0 +1,96 @@
+"""`manage.py serve ROLE`: one process of the platform in the foreground. `up` runs one of each; so do images and charts."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from towline.celery import app
+
+ROLES = ("web", "control", "run", "beat", "flower")
+
+
+class Command(BaseCommand):
+    help = "Run one process of the platform: " + ", ".join(ROLES)
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("role", choices=ROLES)
+        parser.add_argument("--host", default="127.0.0.1", help="web and flower: where to listen")
+        parser.add_argument("--port", type=int, help="web: 8000, flower: 5555")
+
+    def handle(self, *args: Any, role: str, host: str, port: int | None, **options: Any) -> None:
+        if role == "web":
+            serve_web(host, port or 8000)
+        elif role == "flower":
+            serve_flower(host, port or 5555)
+        elif role == "run":
+            serve_run()
+        elif role == "control":
+            _celery("worker", "-n", f"control@{socket.gethostname()}", "-Q", "control", "-c", "4", *WORKER)
+        else:
+            _celery("beat", "--pidfile=", "-l", "WARNING")
+
+
+# Gossip and mingle are talk among workers that nobody here needs; 5.7's gossip logs errors after a reconnect.
+WORKER = ("-P", "threads", "-E", "-l", "WARNING", "--without-gossip", "--without-mingle")
+
+
+def _celery(*argv: str) -> None:
+    app.start([*argv])
+
+
+def serve_web(host: str, port: int) -> None:
+    import uvicorn
+
+    uvicorn.run(
+        "towline.asgi:application",
+        host=host,
+        port=port,
+        log_level="warning",
+        lifespan="on",
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+
+
+def serve_run() -> None:
+    """A run worker: it listens on a queue of its own alone, and has a keeper."""
+    from celery import signals
+
+    from workers import keeper
+    from workers.drivers.protocol import Unavailable
+    from workers.engines import offered
+
+    name = settings.TOWLINE.TOWLINE_WORKER_NAME or f"run@{socket.gethostname()}"
+    try:
+        ours = keeper.Keeper(name, offered())
+    except Unavailable as error:
+        raise CommandError(f"no engine to run jobs on: {error}. Start it, or set TOWLINE_RUNTIMES.") from error
+    keeper.install(ours)
+
+    @signals.worker_ready.connect(weak=False)
+    def begin(**_: Any) -> None:
+        ours.register()
+        ours.start()
+
+    @signals.worker_shutting_down.connect(weak=False)
+    def detach(**_: Any) -> None:
+        ours.detach()
+
+    slots = str(settings.TOWLINE.TOWLINE_SLOTS)
+    _celery("worker", "-n", name, "-Q", f"{name}.dq", "-c", slots, *WORKER)
+
+
+def serve_flower(host: str, port: int) -> None:
+    """Behind a login: FLOWER_BASIC_AUTH (user:password) in the environment, never on the command line."""
+    if not os.environ.get("FLOWER_BASIC_AUTH"):
+        raise CommandError("set FLOWER_BASIC_AUTH=user:password: Flower can stop workers, so it is never open")
+    sys.argv = ["celery"]
+    _celery("flower", f"--address={host}", f"--port={port}", "--purge_offline_workers=60")

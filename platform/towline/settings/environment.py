@@ -1,0 +1,161 @@
+"""What the environment may say to Towline, typed; the one place where it is read.
+
+Every field's description is the documentation: docs/settings.md is made from here (`make docs`), and a test compares.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def _list(text: object) -> object:
+    return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
+
+
+def private_file(path: Path, make: str) -> str:
+    """The content of a file only its owner can read, made with `make` the first time."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(make)
+    return make
+
+
+class Environment(BaseSettings):
+    """Settings by their environment names. Wrong values are all reported at once, by name."""
+
+    model_config = SettingsConfigDict(case_sensitive=True, extra="ignore", env_ignore_empty=True)
+
+    TOWLINE_MODE: Literal["development", "production"] = Field(
+        "development",
+        description="`production` refuses to start with DEBUG, without a secret key, or with the process runtime.",
+    )
+    TOWLINE_DATA_DIR: Path = Field(
+        REPOSITORY / ".towline", description="Where the embedded database, Redis, secrets and process jobs live."
+    )
+    TOWLINE_SECRET_KEY: SecretStr | None = Field(
+        None, description="Signs sessions and job tokens. Made once in the data folder when unset; production needs it."
+    )
+    TOWLINE_DEBUG: bool = Field(default=False, description="Django's DEBUG. Never in production.")
+    TOWLINE_ALLOWED_HOSTS: Annotated[list[str], NoDecode] = Field(
+        ["localhost", "127.0.0.1", "[::1]"], description="Host names the web process answers to, comma separated."
+    )
+    TOWLINE_HTTPS: bool = Field(
+        default=False, description="Behind TLS: secure cookies, HSTS, and the proxy's `X-Forwarded-Proto` is trusted."
+    )
+    DATABASE_URL: str | None = Field(
+        None, description="`postgresql://…`; unset: SQLite in the data folder. One machine only with SQLite."
+    )
+    REDIS_URL: str | None = Field(
+        None, description="`redis://…`; unset: `manage.py up` starts a private Redis in the data folder."
+    )
+    CELERY_BROKER_URL: str | None = Field(None, description="Celery's broker. Unset: REDIS_URL.")
+    TOWLINE_RUNTIMES: Annotated[list[str] | None, NoDecode] = Field(
+        None,
+        description="What this machine's run worker offers, comma separated: `docker`, `process`. "
+        "Unset: docker where an engine answers, else process (never in production).",
+    )
+    TOWLINE_SLOTS: int = Field(8, ge=1, le=1000, description="Jobs a run worker runs at once.")
+    TOWLINE_CPU_OVERCOMMIT: float = Field(
+        4.0, ge=1, le=100, description="All jobs of a worker together may ask for this many times its cpus. Memory never."
+    )
+    TOWLINE_WORKER_NAME: str | None = Field(None, description="The run worker's name. Unset: `run@<host name>`.")
+    TOWLINE_REGION: str = Field("", max_length=50, description="The region a run worker is in; jobs may ask for one.")
+    TOWLINE_LABELS: Annotated[dict[str, str], NoDecode] = Field(
+        {}, description="A run worker's labels, `key=value,key=value`; matched by a job's `requires`."
+    )
+    TOWLINE_HEARTBEAT_SECONDS: float = Field(5, gt=0, description="How often a worker renews its row and its leases.")
+    TOWLINE_LEASE_SECONDS: float = Field(15, gt=0, description="How long a lease lasts without being renewed.")
+    TOWLINE_ADOPTION_GRACE_SECONDS: float = Field(
+        30, ge=0, description="How long after a lease's end somebody may still adopt the attempt before it is lost."
+    )
+    TOWLINE_MAX_QUEUED: int = Field(100_000, ge=1, description="More waiting jobs than this: submitting answers 429.")
+    TOWLINE_DOCKER_URL: str | None = Field(
+        None, description="The Docker engine. Unset: DOCKER_HOST, or the local socket."
+    )
+    TOWLINE_FLOWER_URL: str | None = Field(None, description="Where Flower is, for links from the admin.")
+    TOWLINE_LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Of Towline's own loggers."
+    )
+
+    @field_validator("TOWLINE_ALLOWED_HOSTS", "TOWLINE_RUNTIMES", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return _list(value)
+
+    @field_validator("TOWLINE_LABELS", mode="before")
+    @classmethod
+    def _split_labels(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.split("=", 1) for part in value.split(",") if part.strip()]
+        if any(len(pair) != 2 or not pair[0].strip() for pair in pairs):
+            raise ValueError("write it as key=value,key=value")
+        return {key.strip(): text.strip() for key, text in pairs}
+
+    @field_validator("TOWLINE_RUNTIMES")
+    @classmethod
+    def _known_runtimes(cls, value: list[str] | None) -> list[str] | None:
+        unknown = set(value or ()) - {"docker", "process"}
+        if unknown:
+            raise ValueError(f"unknown runtime {', '.join(sorted(unknown))}: choose from docker, process")
+        return value
+
+    @field_validator("TOWLINE_DATA_DIR")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.TOWLINE_LEASE_SECONDS < 2 * self.TOWLINE_HEARTBEAT_SECONDS:
+            raise ValueError("TOWLINE_LEASE_SECONDS must be at least twice TOWLINE_HEARTBEAT_SECONDS")
+        if self.TOWLINE_MODE == "production":
+            self._refuse_insecure()
+        return self
+
+    def _refuse_insecure(self) -> None:
+        key = self.TOWLINE_SECRET_KEY.get_secret_value() if self.TOWLINE_SECRET_KEY else ""
+        complaints = [
+            (self.TOWLINE_DEBUG, "TOWLINE_DEBUG must be off"),
+            (len(key) < 32, "TOWLINE_SECRET_KEY must be set to a secret of at least 32 characters"),
+            ("process" in (self.TOWLINE_RUNTIMES or ()), "TOWLINE_RUNTIMES must not offer the process runtime"),
+        ]
+        found = [text for wrong, text in complaints if wrong]
+        if found:
+            raise ValueError("production mode: " + "; ".join(found))
+
+    @cached_property
+    def secret_key(self) -> str:
+        if self.TOWLINE_SECRET_KEY:
+            return self.TOWLINE_SECRET_KEY.get_secret_value()
+        return private_file(self.TOWLINE_DATA_DIR / "secret-key", secrets.token_urlsafe(48))
+
+    @property
+    def database_url(self) -> str:
+        return self.DATABASE_URL or f"sqlite:///{self.TOWLINE_DATA_DIR / 'towline.sqlite3'}"
+
+    @property
+    def redis_url(self) -> str:
+        """The given Redis, or the socket of the one that `up` starts in the data folder."""
+        return self.REDIS_URL or f"unix://{self.TOWLINE_DATA_DIR / 'redis' / 'redis.sock'}"
+
+    @property
+    def broker_url(self) -> str:
+        return self.CELERY_BROKER_URL or self.redis_url.replace("unix://", "redis+socket://")
+
+    @property
+    def process_runtime_allowed(self) -> bool:
+        return self.TOWLINE_MODE != "production"

@@ -1,0 +1,31 @@
+"""Every address of the web process."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from jobs.api import problems
+
+from . import health, schema
+
+api = [
+    path("", include("jobs.api.urls")),
+    path("", include("workers.api.urls")),
+    path("schema/", schema.openapi, name="schema"),
+    path("docs/", schema.Docs.as_view(), name="docs"),
+]
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("api/v1/", include((api, "api"))),
+    path("healthz/live", health.live),
+    path("healthz/ready", health.ready),
+    path("admin/", admin.site.urls),
+]
+
+
+handler400 = problems.bad_request
+handler404 = problems.not_found
+handler500 = problems.server_error

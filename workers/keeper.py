@@ -1,0 +1,177 @@
+"""The keeper: one thread of a run worker that keeps its row and all its leases, and tells the runs what it learns.
+
+It also lets `reconcile` run with every beat, so that recovery hangs on no single process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Mapping
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from jobs.models import Attempt, installation_key
+from jobs.moves import record
+from jobs.states import FINAL_ATTEMPT
+
+from . import claims
+from .container import container_name
+from .drivers.protocol import Engine, Unavailable
+from .engines import as_json, driver
+from .models import Worker
+from .patience import DATABASE_TROUBLE
+from .reconcile import reconcile
+from .runner import Run
+
+log = logging.getLogger(__name__)
+VERSION = "0.1.0"
+
+
+class Keeper(threading.Thread):
+    """Of this process. `boot` names this very start of it."""
+
+    def __init__(self, name: str, engines: Mapping[str, Engine]) -> None:
+        super().__init__(name="keeper", daemon=True)
+        self.worker = name
+        self.boot = uuid.uuid4().hex
+        self.engines = engines
+        self._runs: dict[int, Run] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+
+    # --- the runs of this process ---------------------------------------------------------------------------------
+
+    def take_on(self, run: Run) -> None:
+        with self._lock:
+            self._runs[run.attempt.pk] = run
+        if self._stopping.is_set():
+            run.leave()
+
+    def let_go(self, run: Run) -> None:
+        with self._lock:
+            if self._runs.get(run.attempt.pk) is run:
+                del self._runs[run.attempt.pk]
+
+    def look(self) -> None:
+        """Somebody says that there is something to learn, e.g. a cancel: look now rather than at the next beat."""
+        self._wake.set()
+
+    def detach(self) -> None:
+        """The process ends: every run is left, containers go on, the row says that we are gone."""
+        self._stopping.set()
+        with self._lock:
+            runs = list(self._runs.values())
+        for run in runs:
+            run.leave()
+        self._wake.set()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    # --- the thread -----------------------------------------------------------------------------------------------
+
+    def register(self) -> None:
+        """Make or renew the worker's row. What an earlier start of it had is offered for adoption at once."""
+        environment = settings.TOWLINE
+        Worker.objects.update_or_create(
+            name=self.worker,
+            defaults={
+                "boot": self.boot,
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "version": VERSION,
+                "slots": environment.TOWLINE_SLOTS,
+                "engines": [as_json(engine) for engine in self.engines.values()],
+                "region": environment.TOWLINE_REGION,
+                "labels": environment.TOWLINE_LABELS,
+                "suspect_since": None,
+                "started_at": Now(),
+                "last_heartbeat_at": Now(),
+                "stopped_at": None,
+            },
+        )
+        log.info("registered %s with %s", self.worker, ", ".join(self.engines))
+
+    def run(self) -> None:
+        beat_seconds = settings.TOWLINE.TOWLINE_HEARTBEAT_SECONDS
+        while not self._stopping.is_set():
+            try:
+                self._beat()
+            except DATABASE_TROUBLE as error:
+                log.warning("heartbeat failed, the database does not answer: %s", error)
+                connection.close()
+            except Exception:
+                log.exception("a mistake in the keeper; it goes on")
+            self._wake.wait(beat_seconds)
+            self._wake.clear()
+        self._sign_off()
+
+    def _beat(self) -> None:
+        with transaction.atomic():
+            known = Worker.objects.filter(name=self.worker, boot=self.boot).update(last_heartbeat_at=Now())
+            claims.renew(self.worker, self.boot)
+            mine = claims.held(self.worker, self.boot)
+        if not known:
+            self.register()
+        self._tell(mine)
+        reconcile()
+        self._tidy()
+
+    def _tell(self, mine: dict[int, tuple[int, bool]]) -> None:
+        """Each run whether it is still ours, and whether its end was asked for."""
+        with self._lock:
+            runs = list(self._runs.items())
+        for pk, run in runs:
+            fence, cancelled = mine.get(pk, (None, False))
+            if cancelled:
+                run.cancel()
+            if fence != run.fence and not Attempt.objects.filter(pk=pk, state__in=FINAL_ATTEMPT).exists():
+                run.leave()
+
+    def _tidy(self) -> None:
+        """Remove containers of ended attempts that whoever ended them could not."""
+        for runtime, engine in self.engines.items():
+            left = Attempt.objects.filter(
+                engine=engine.id, state__in=FINAL_ATTEMPT, claimed_at__isnull=False, removed_at=None
+            ).exclude(pk__in=list(self._runs))
+            for attempt in left[:100]:
+                self._remove(attempt, runtime)
+
+    def _remove(self, attempt: Attempt, runtime: str) -> None:
+        try:
+            seen = driver(runtime).find(container_name(installation_key(), attempt.job_id, attempt.number))
+            if seen:
+                driver(runtime).remove(seen.handle)
+        except Unavailable as error:
+            log.warning("%s: its container is removed later: %s", attempt, error)
+            return
+        if Attempt.objects.filter(pk=attempt.pk, removed_at=None).update(removed_at=Now()) and seen:
+            record(attempt, "removed", actor=self.worker)
+
+    def _sign_off(self) -> None:
+        try:
+            Worker.objects.filter(name=self.worker, boot=self.boot).update(stopped_at=Now())
+        except DATABASE_TROUBLE as error:
+            log.warning("could not sign off, the lease will: %s", error)
+
+
+_current: Keeper | None = None
+
+
+def install(keeper: Keeper) -> None:
+    global _current
+    _current = keeper
+
+
+def current() -> Keeper | None:
+    """The keeper of this process; None in one that runs no jobs."""
+    return _current
+

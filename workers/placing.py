@@ -1,0 +1,176 @@
+"""Placing for real: what `placement` decides, read from and written to the database. Any process may, at any time."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from celery.utils.nodenames import worker_direct
+from django.conf import settings
+from django.db import connection, models, transaction
+from django.db.models.functions import Now
+
+from jobs.hints import hand_over
+from jobs.models import Attempt, Job
+from jobs.moves import move, record
+from jobs.quantities import to_bytes
+from jobs.states import ACTIVE_ATTEMPT, JobState
+from jobs.verdicts import Verdict
+
+from .models import Worker, WorkerState, lease
+from .placement import Assignment, Needs, Room, Site, Waiting, place
+
+LOCK = 0x70_77_6C  # any number that nothing else in the database locks
+MOST = 2000  # waiting jobs looked at in one go; the order is such that the others come later anyway
+
+
+def place_waiting() -> int:
+    """Assign what can be assigned now and say of the rest why not. Returns how many were assigned."""
+    with transaction.atomic():
+        _one_at_a_time()
+        _expire_queued()
+        workers = list(Worker.objects.with_clock())
+        sites = [site for worker in workers for site in _sites(worker)]
+        rooms, under_way = _rooms(workers)
+        has_room = any(room.slots > 0 for room in rooms.values())
+        jobs = _waiting_jobs(everything=has_room)
+        plan = place([_as_waiting(job) for job in jobs], sites, rooms, under_way)
+        by_id = {job.pk: job for job in jobs}
+        assigned = [_assign(by_id[one.job], one) for one in plan.assignments]
+        for pk, (reason, detail) in plan.reasons.items():
+            _explain(by_id[pk], reason, detail[:500])
+    return sum(assigned)
+
+
+def _one_at_a_time() -> None:
+    """Placements of two processes come one after the other. SQLite's IMMEDIATE transactions do so by themselves."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+
+
+def _expire_queued() -> None:
+    for job in Job.objects.filter(state=JobState.QUEUED, queue_until__lt=Now())[:MOST]:
+        waited = job.spec["timeouts"]["queue"]
+        verdict = Verdict(
+            "timeout_queue",
+            f"Waited longer than its queue time-out of {waited:g} s.",
+            (f"waiting: {job.waiting_reason or 'capacity'}", job.waiting_detail),
+            "Give it longer in timeouts.queue, or add workers.",
+        )
+        move(job, JobState.FAILED, verdict=verdict.as_json(), verdict_code=verdict.code, waiting_reason="")
+
+
+def _waiting_jobs(*, everything: bool) -> list[Job]:
+    """In order. With no room anywhere only those that nobody has explained yet, so that a full queue costs little."""
+    jobs = Job.objects.filter(state=JobState.QUEUED).in_placing_order()
+    if not everything:
+        jobs = jobs.filter(waiting_reason="")
+    return list(jobs.annotate(clock=Now(output_field=models.DateTimeField()))[:MOST])
+
+
+def _as_waiting(job: Job) -> Waiting:
+    return Waiting(job.pk, job.project_id, job.priority, needs_of(job.spec), _held(job))
+
+
+def _held(job: Job) -> tuple[str, str] | None:
+    clock: datetime = job.clock  # type: ignore[attr-defined]  # annotated
+    if job.not_before is None or job.not_before <= clock:
+        return None
+    at = job.not_before.isoformat(timespec="seconds")
+    return ("backoff", f"Tries again at {at}.") if job.attempts_count else ("run_at", f"Runs at {at}.")
+
+
+def needs_of(spec: dict[str, Any]) -> Needs:
+    resources = spec["resources"]
+    return Needs(
+        runtime=spec["runtime"],
+        arch=spec["arch"],
+        region=spec["region"],
+        requires=frozenset(spec["requires"].items()),
+        cpus=resources["cpus"],
+        memory_bytes=to_bytes(resources["memory"]),
+        gpus=resources["gpus"],
+    )
+
+
+def _sites(worker: Worker) -> list[Site]:
+    return [
+        Site(
+            worker=worker.name,
+            engine=engine["id"],
+            runtime=engine["runtime"],
+            arch=engine["arch"],
+            cpus=engine["cpus"],
+            memory_bytes=engine["memory_bytes"],
+            gpus=engine["gpus"],
+            region=worker.region,
+            labels=worker.labels,
+            available=worker.state == WorkerState.ONLINE,
+            why_not=worker.state.value,
+        )
+        for engine in worker.engines
+    ]
+
+
+def _rooms(workers: list[Worker]) -> tuple[dict[str, Room], Counter[int]]:
+    """What each worker has left, and how many jobs each project has under way."""
+    overcommit = settings.TOWLINE.TOWLINE_CPU_OVERCOMMIT
+    rooms = {}
+    for worker in workers:
+        has = worker.capacity
+        slots = worker.slots if worker.state == WorkerState.ONLINE else 0
+        rooms[worker.name] = Room(slots, has["cpus"] * overcommit, has["memory_bytes"], has["gpus"])
+    under_way: Counter[int] = Counter()
+    active = Attempt.objects.filter(state__in=ACTIVE_ATTEMPT).values_list("worker", "job__project_id", "job__spec")
+    for name, project, spec in active:
+        under_way[project] += 1
+        if name in rooms:
+            rooms[name].take(needs_of(spec))
+    return rooms, under_way
+
+
+def _assign(job: Job, chosen: Assignment) -> bool:
+    number = job.attempts_count + 1
+    if not move(
+        job,
+        JobState.ASSIGNED,
+        where={"attempts_count": job.attempts_count, "cancel_requested_at": None},
+        actor="placement",
+        attempts_count=number,
+        waiting_reason="",
+        waiting_detail="",
+        not_before=None,
+    ):
+        return False
+    attempt = Attempt.objects.create(
+        job=job,
+        number=number,
+        worker=chosen.site.worker,
+        runtime=chosen.site.runtime,
+        engine=chosen.site.engine,
+        task_id=str(uuid.uuid4()),
+        lease_until=Now() + lease(),
+    )
+    record(attempt, "assigned", actor="placement", data={"worker": attempt.worker, "runtime": attempt.runtime})
+    hint_to_run(attempt)
+    return True
+
+
+def hint_to_run(attempt: Attempt) -> None:
+    """Tell the attempt's worker, on its own queue, that there is work; again when the first hint may be lost."""
+    hand_over(
+        "workers.run",
+        attempt.pk,
+        str(attempt.job_id),
+        queue=worker_direct(attempt.worker),
+        task_id=attempt.task_id,
+        ignore_result=False,
+    )
+
+
+def _explain(job: Job, reason: str, detail: str) -> None:
+    if (job.waiting_reason, job.waiting_detail) != (reason, detail):
+        Job.objects.filter(pk=job.pk, state=JobState.QUEUED).update(waiting_reason=reason, waiting_detail=detail)

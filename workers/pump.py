@@ -1,0 +1,83 @@
+"""Between a driver's log and the supervisor: a thread that only reads, and a bounded buffer.
+
+The reader waits when the buffer is full: output then stays in the runtime's own file, nothing is dropped and the container
+is never blocked.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from .drivers.protocol import Driver, Handle, Line, Unavailable
+
+BUFFER_BYTES = 8 * 1024 * 1024
+
+
+class Pump:
+    """Reads `driver.logs(handle, after)` once, to its end. `over` says that it came there, `trouble` why it broke off."""
+
+    def __init__(self, driver: Driver, handle: Handle, after: str | None) -> None:
+        self._changed = threading.Condition()
+        self._lines: deque[Line] = deque()
+        self._bytes = 0
+        self._stopped = False
+        self.over = False
+        self.trouble: Exception | None = None
+        self._thread = threading.Thread(target=self._read, args=(driver, handle, after), daemon=True, name="pump")
+        self._thread.start()
+
+    def take(self, wait_seconds: float, most_bytes: int) -> list[Line]:
+        """What has come, at most about `most_bytes`; waits up to `wait_seconds` for the first line or the end."""
+        with self._changed:
+            if not self._lines and not self.over and not self._stopped:
+                self._changed.wait(wait_seconds)
+            taken: list[Line] = []
+            size = 0
+            while self._lines and size < most_bytes:
+                taken.append(self._lines.popleft())
+                size += len(taken[-1].data)
+            self._bytes -= size
+            self._changed.notify_all()
+        return taken
+
+    def wake(self) -> None:
+        """Let `take` return at once, with or without lines."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Read no further. The thread ends when the runtime next says something."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    @property
+    def empty(self) -> bool:
+        with self._changed:
+            return not self._lines
+
+    def _read(self, driver: Driver, handle: Handle, after: str | None) -> None:
+        try:
+            for line in driver.logs(handle, after):
+                if not self._put(line):
+                    break
+        except Unavailable as error:
+            self.trouble = error
+        except Exception as error:  # noqa: BLE001 - a thread's border: the supervisor raises it where it is seen
+            self.trouble = error
+        with self._changed:
+            self.over = True
+            self._changed.notify_all()
+
+    def _put(self, line: Line) -> bool:
+        with self._changed:
+            while self._bytes >= BUFFER_BYTES and not self._stopped:
+                self._changed.wait()
+            if self._stopped:
+                return False
+            self._lines.append(line)
+            self._bytes += len(line.data)
+            if len(self._lines) == 1:
+                self._changed.notify_all()
+        return True

@@ -1,0 +1,77 @@
+"""Recovery: compare what the database says with who is alive, and put right what a crash left. Any process, any number at once."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from jobs.models import Attempt, Job
+from jobs.moves import move
+from jobs.services import cancelled_by
+from jobs.states import ACTIVE_ATTEMPT, AttemptState, JobState
+from jobs.verdicts import Verdict
+
+from . import claims
+from .ending import Ending, finish
+from .models import Worker, adoption_grace
+from .placing import place_waiting
+
+log = logging.getLogger(__name__)
+MOST = 500
+
+
+def reconcile() -> None:
+    """One round. Every step is a conditional write: who comes second changes nothing."""
+    _cancel_waiting()
+    _adopt_orphans()
+    place_waiting()
+
+
+def _cancel_waiting() -> None:
+    """Jobs whose end was asked for while an attempt had them, and that wait again by now."""
+    for job in Job.objects.filter(state=JobState.QUEUED, cancel_requested_at__isnull=False)[:MOST]:
+        verdict = cancelled_by(job.cancel_requested_by)
+        move(job, JobState.CANCELLED, verdict=verdict.as_json(), verdict_code=verdict.code, waiting_reason="")
+
+
+def _adopt_orphans() -> None:
+    """Attempts that nobody keeps: hand them to a live worker on the same engine; after the grace they are lost."""
+    alive = list(Worker.objects.alive())
+    orphans = _orphans(alive)
+    for attempt in orphans:
+        heir = _heir(attempt, alive)
+        if heir:
+            claims.hand_over(attempt, heir.name)
+        elif _past_grace(attempt):
+            _declare_lost(attempt)
+
+
+def _orphans(alive: list[Worker]) -> list[Attempt]:
+    """The lease is over; or its worker was started anew, so that the process that had it is certainly gone."""
+    stale = Q(lease_until__lt=Now()) | Q(lease_until=None)
+    for worker in alive:
+        stale |= Q(worker=worker.name) & ~Q(boot__in=["", worker.boot])
+    return list(Attempt.objects.select_related("job").filter(stale, state__in=ACTIVE_ATTEMPT)[:MOST])
+
+
+def _heir(attempt: Attempt, alive: list[Worker]) -> Worker | None:
+    """Who reaches the attempt's engine: its own worker first, else the one with least to do."""
+    able = [worker for worker in alive if any(engine["id"] == attempt.engine for engine in worker.engines)]
+    return min(able, key=lambda worker: (worker.name != attempt.worker, worker.running.count()), default=None)
+
+
+def _past_grace(attempt: Attempt) -> bool:
+    return Attempt.objects.filter(pk=attempt.pk, lease_until__lt=Now() - adoption_grace()).exists()
+
+
+def _declare_lost(attempt: Attempt) -> None:
+    verdict = Verdict(
+        "worker_lost",
+        "The worker that ran it is gone, and nobody else reaches its engine.",
+        (f"worker {attempt.worker}", f"engine {attempt.engine}", f"lease ended {attempt.lease_until:%Y-%m-%d %H:%M:%S} UTC"),
+        "Start the worker again. With retry.max_attempts above 1 the job is tried again by itself.",
+    )
+    log.warning("%s is lost: %s", attempt, verdict.summary)
+    finish(attempt, attempt.fence, Ending(AttemptState.LOST, None, verdict))

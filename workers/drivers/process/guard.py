@@ -9,7 +9,8 @@ supervisor goes on. Both at once: the main process dies, and whoever looks finds
 processes that the job had forked off can then survive.
 """
 
-# ruff: noqa: PTH - the shim does without pathlib: 5 ms and a megabyte
+# The shim does without pathlib: 5 ms and a megabyte.
+# ruff: noqa: PTH110
 from __future__ import annotations
 
 import os

@@ -1,0 +1,122 @@
+"""What the contract suite needs of each runtime beyond the protocol: to be broken into, and imitated by others."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from workers.drivers.process.driver import ProcessDriver
+from workers.drivers.process.folder import Folder
+from workers.drivers.process.plan import plan
+from workers.drivers.protocol import ContainerSpec, Driver
+
+
+class Missing(Exception):
+    """This machine lacks what the runtime needs; `str()` says what."""
+
+
+class Harness(Protocol):
+    driver: Driver
+    image: str
+    source: str  # Python that makes another such driver and calls it `driver`
+
+    def another(self) -> Driver:
+        """As a worker has after its restart."""
+        ...
+
+    def create_only(self, spec: ContainerSpec) -> None:
+        """What is left when a worker dies between create and start."""
+        ...
+
+    def put_stranger(self, name: str) -> Callable[[], str]:
+        """Something without our labels under this name; call the answer to see whether it has changed."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class ProcessHarness:
+    image = "none"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.driver: Driver = ProcessDriver(root)
+        self.source = (
+            "from pathlib import Path\n"
+            "from workers.drivers.process.driver import ProcessDriver\n"
+            f"driver = ProcessDriver(Path({str(root)!r}))\n"
+        )
+
+    def another(self) -> Driver:
+        return ProcessDriver(self.root)
+
+    def create_only(self, spec: ContainerSpec) -> None:
+        Folder(self.root, spec.name).make(spec, plan(spec))
+
+    def put_stranger(self, name: str) -> Callable[[], str]:
+        stranger = self.root / name
+        stranger.mkdir()
+        (stranger / "theirs").write_text("theirs")
+        return lambda: json.dumps({each.name: each.read_text() for each in stranger.iterdir()})
+
+    def close(self) -> None:
+        return
+
+
+class DockerHarness:
+    def __init__(self) -> None:
+        self.client, make_driver, ensure_image = _docker()
+        self.image = ensure_image(self.client)
+        self.make_driver = make_driver
+        self.driver: Driver = make_driver()
+        self.strangers: list[Any] = []
+        self.source = "from workers.drivers.docker.driver import DockerDriver\ndriver = DockerDriver()\n"
+
+    def another(self) -> Driver:
+        made: Driver = self.make_driver()
+        return made
+
+    def create_only(self, spec: ContainerSpec) -> None:
+        self.client.containers.create(
+            spec.image,
+            command=list(spec.command or ()),
+            name=spec.name,
+            labels=dict(spec.labels),
+            working_dir=spec.working_dir,
+        )
+
+    def put_stranger(self, name: str) -> Callable[[], str]:
+        stranger = self.client.containers.create(self.image, command=["true"], name=name)
+        self.strangers.append(stranger)
+
+        def fingerprint() -> str:
+            stranger.reload()
+            return json.dumps([stranger.id, stranger.status, stranger.attrs["State"]])
+
+        return fingerprint
+
+    def close(self) -> None:
+        for stranger in self.strangers:
+            stranger.remove(force=True)
+        self.client.close()
+
+
+def _docker() -> tuple[Any, Any, Any]:
+    """Client, driver class and image maker; `Missing` when one of them is."""
+    try:
+        from docker import DockerClient
+        from docker.errors import DockerException
+
+        from workers.drivers.docker.busybox import ensure_demo_image
+        from workers.drivers.docker.driver import DockerDriver
+    except ImportError as error:
+        raise Missing(f"no Docker driver: {error}") from error
+    try:
+        client = DockerClient.from_env(timeout=10)
+        client.ping()
+    except DockerException as error:
+        raise Missing(f"no Docker engine at {os.environ.get('DOCKER_HOST', 'its default socket')}: {error}") from error
+    return client, DockerDriver, ensure_demo_image

@@ -1,0 +1,1 @@
+"""The Docker driver: containers on a Docker engine, behind `workers.drivers.protocol`."""

@@ -1,0 +1,188 @@
+"""The Docker driver: the six operations, images, and usage, each a short way to the engine and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from docker.errors import APIError, NotFound
+from requests import Response
+
+from jobs.verdicts import Verdict
+from workers.drivers.docker import judge, observe
+from workers.drivers.docker.connection import Connection, asking
+from workers.drivers.docker.engine import engine_of, has_gpu_runtime
+from workers.drivers.docker.images import ImageStore
+from workers.drivers.docker.locks import HostLocks
+from workers.drivers.docker.logs import LogReader
+from workers.drivers.docker.refusals import NO_GPU
+from workers.drivers.docker.start import Starter
+from workers.drivers.docker.usage import usage_of
+from workers.drivers.protocol import (
+    LABEL_INSTALLATION,
+    ContainerSpec,
+    Engine,
+    Handle,
+    Image,
+    Line,
+    Observation,
+    Phase,
+    PullProgress,
+    Refused,
+    Unavailable,
+    Usage,
+)
+
+GIB = 1024**3
+INIT_EXIT_CODES = (1, 126, 127)  # of an init that could not execute the command
+
+
+def default_lock_dir() -> Path:
+    return Path(tempfile.gettempdir()) / f"towline-docker-{os.getuid()}"
+
+
+class DockerDriver:
+    """Containers on one Docker engine. Connects when first asked; safe to use from many threads.
+
+    `lock_dir` is to be the same for all workers of a host. `silence_seconds` is after how long without output `logs`
+    returns. `log_bytes` is the size of the engine's log file of one container before it is rotated, which is where
+    output could get lost: keep it well above the most that is kept of a job's log.
+    """
+
+    name = "docker"
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        timeout_seconds: float = 60,
+        start_seconds: float = 300,
+        silence_seconds: float = 10,
+        pull_silence_seconds: float = 300,
+        lock_dir: Path | None = None,
+        start_slots: int | None = None,
+        log_bytes: int = 4 * GIB,
+    ) -> None:
+        self._connection = Connection(base_url, timeout_seconds)
+        self._silence = silence_seconds
+        self._engine_id = ""
+        locks = HostLocks(lock_dir or default_lock_dir())
+        self._starter = Starter(self._connection, locks, start_slots or os.cpu_count() or 1, start_seconds, log_bytes)
+        self._images = ImageStore(self._connection, locks, pull_silence_seconds)
+
+    def start(self, spec: ContainerSpec) -> Handle:
+        """See the protocol. A container that cannot start stays as an exited one with `error`."""
+        if spec.gpus and not self._has_gpus():
+            raise Refused(NO_GPU)
+        return self._starter.start(spec, self._place()).handle
+
+    def inspect(self, handle: Handle) -> Observation:
+        seen = self._look(handle)
+        if seen.phase is Phase.EXITED and not seen.error and seen.exit_code in INIT_EXIT_CODES:
+            return dataclasses.replace(seen, error=self._last_words_of_init(handle))
+        return seen
+
+    def find(self, name: str) -> Observation | None:
+        with asking(f"find {name}"):
+            try:
+                found = observe.observe(self._connection.client.inspect_container(name), self._place())
+            except NotFound:
+                return None
+        # The engine also finds by the beginning of an id.
+        return found if found.handle.name == name and observe.is_ours(found.labels) else None
+
+    def survey(self, installation: str) -> Iterator[Observation]:
+        """Without exit codes, errors and times: those take one `inspect` each."""
+        place = self._place()
+        with asking("list the containers"):
+            listed = self._connection.client.containers(
+                all=True, filters={"label": [f"{LABEL_INSTALLATION}={installation}"]}
+            )
+        return (observe.observe_listed(item, place) for item in listed)
+
+    def logs(self, handle: Handle, after: str | None) -> Iterator[Line]:
+        """See the protocol. When the stream ends because the container is over, the rest is read from the file."""
+        phase = self._look(handle).phase
+        if phase is Phase.RUNNING:
+            reader = self._reader(handle, after, follow=True)
+            with asking(f"read the log of {handle.name}"):
+                yield from reader
+            after = reader.cursor
+            phase = phase if reader.silent else self._look(handle).phase
+        if phase is Phase.EXITED:
+            with asking(f"read the log of {handle.name}"):
+                yield from self._reader(handle, after, follow=False)
+
+    def stop(self, handle: Handle, grace_seconds: float) -> None:
+        with asking(f"stop {handle.name}"):
+            self._quietly(
+                {404, 409}, lambda: self._connection.client.kill(handle.uid, "TERM" if grace_seconds > 0 else "KILL")
+            )
+
+    def remove(self, handle: Handle) -> None:
+        with asking(f"remove {handle.name}"):
+            self._quietly({404, 409}, lambda: self._connection.client.remove_container(handle.uid, v=True, force=True))
+
+    def judge(self, seen: Observation) -> Verdict | None:
+        return judge.judge(seen)
+
+    def probe(self) -> Engine:
+        with asking("tell about itself"):
+            return engine_of(self._connection.client.info())
+
+    def resolve(self, reference: str, arch: str | None, progress: Callable[[PullProgress], None]) -> Image:
+        return self._images.resolve(reference, arch, progress)
+
+    def usage(self, handle: Handle) -> Usage | None:
+        with asking(f"measure {handle.name}"):
+            try:
+                return usage_of(self._connection.client.stats(handle.uid, stream=False, one_shot=True))
+            except NotFound:
+                return None
+
+    def _look(self, handle: Handle) -> Observation:
+        if handle.place != self._place():
+            raise Unavailable(f"{handle.name} is on the engine {handle.place}, this one is {self._place()}")
+        with asking(f"inspect {handle.name}"):
+            try:
+                return observe.observe(self._connection.client.inspect_container(handle.uid), handle.place)
+            except NotFound:
+                return observe.gone(handle)
+
+    def _reader(self, handle: Handle, after: str | None, *, follow: bool) -> LogReader:
+        def open_log(asked: Mapping[str, str | int]) -> Response:
+            path = f"/containers/{handle.uid}/logs"
+            return self._connection.request("GET", path, params=asked, read_seconds=self._silence, stream=True)
+
+        return LogReader(open_log, after, follow)
+
+    def _last_words_of_init(self, handle: Handle) -> str:
+        """The init's line about a command that it could not execute: the engine itself knows only the exit code."""
+        with asking(f"read the last line of {handle.name}"):
+            try:
+                words = self._connection.client.logs(handle.uid, stdout=False, tail=1)
+            except APIError:
+                return ""
+        line = words.decode(errors="replace").strip()
+        return line if line.startswith(judge.FATAL_INIT) else ""
+
+    def _has_gpus(self) -> bool:
+        with asking("tell about its GPUs"):
+            return has_gpu_runtime(self._connection.client.info())
+
+    def _place(self) -> str:
+        """The engine's id, asked once: a handle of another engine must never look like a container that is gone."""
+        if not self._engine_id:
+            self._engine_id = self.probe().id
+        return self._engine_id
+
+    def _quietly(self, statuses: set[int], call: Callable[[], Any]) -> None:
+        try:
+            call()
+        except APIError as error:
+            if error.status_code not in statuses:
+                raise

@@ -1,0 +1,61 @@
+"""Host-wide locks between worker processes, as `flock` on files that are never deleted.
+
+The kernel lets go of them when their process dies, however it dies. Names are spread over a fixed number of files, so
+nothing piles up and nothing has to be cleaned; two names in one file only wait for each other.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+from zlib import crc32
+
+from workers.drivers.protocol import Unavailable
+
+FILES = 256
+POLL_SECONDS = 0.02
+
+
+class HostLocks:
+    """Locks under one folder; every process of the host that uses the engine must use the same one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @contextmanager
+    def named(self, name: str, wait_seconds: float) -> Iterator[None]:
+        """Hold the lock of this name. Raises `Unavailable` when another holds it for longer than `wait_seconds`."""
+        with self._one_of([f"name-{crc32(name.encode()) % FILES}"], wait_seconds, what=name):
+            yield
+
+    @contextmanager
+    def slot(self, kind: str, count: int, wait_seconds: float) -> Iterator[None]:
+        """Hold one of `count` equal slots: a semaphore over the host."""
+        with self._one_of([f"{kind}-{n}" for n in range(count)], wait_seconds, what=f"a {kind} slot"):
+            yield
+
+    @contextmanager
+    def _one_of(self, files: list[str], wait_seconds: float, what: str) -> Iterator[None]:
+        until = time.monotonic() + wait_seconds
+        while (held := self._try(files)) is None:
+            if time.monotonic() >= until:
+                raise Unavailable(f"another process of this host has held {what} for {wait_seconds:g} s")
+            time.sleep(POLL_SECONDS)
+        with held:
+            yield
+
+    def _try(self, files: list[str]) -> IO[bytes] | None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for file in files:
+            lock = (self._folder / file).open("ab")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.close()
+            else:
+                return lock
+        return None

@@ -43,7 +43,7 @@ WORKER = ("-P", "threads", "-E", "-l", "WARNING", "--without-gossip", "--without
 
 
 def _celery(*argv: str) -> None:
-    app.start([*argv])
+    app.start(["--quiet", *argv])
 
 
 def serve_web(host: str, port: int) -> None:
@@ -63,6 +63,7 @@ def serve_web(host: str, port: int) -> None:
 def serve_run() -> None:
     """A run worker: it listens on a queue of its own alone, and has a keeper."""
     from celery import signals
+    from celery.utils.nodenames import worker_direct
 
     from workers import keeper
     from workers.drivers.protocol import Unavailable
@@ -77,15 +78,19 @@ def serve_run() -> None:
 
     @signals.worker_ready.connect(weak=False)
     def begin(**_: Any) -> None:
-        ours.register()
-        ours.start()
+        try:
+            ours.register()
+            ours.start()
+        except Exception as error:
+            # A signal's receiver can't fail a worker otherwise; one without a keeper would lose every lease.
+            raise SystemExit(f"the run worker can't begin: {error}") from error
 
     @signals.worker_shutting_down.connect(weak=False)
     def detach(**_: Any) -> None:
         ours.detach()
 
     slots = str(settings.TOWLINE.TOWLINE_SLOTS)
-    _celery("worker", "-n", name, "-Q", f"{name}.dq", "-c", slots, *WORKER)
+    _celery("worker", "-n", name, "-Q", worker_direct(name).name, "-c", slots, *WORKER)
 
 
 def serve_flower(host: str, port: int) -> None:

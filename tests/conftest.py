@@ -34,7 +34,9 @@ NEEDS = {"docker": _docker, "browser": _browser}
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What the machine lacks is skipped by name and reason, or fails where TOWLINE_REQUIRE asks for it."""
     required = set(os.environ.get("TOWLINE_REQUIRE", "").split(","))
-    lacking = {name: why for name in NEEDS if any(item.get_closest_marker(name) for item in items) and (why := NEEDS[name]())}
+    lacking = {
+        name: why for name in NEEDS if any(item.get_closest_marker(name) for item in items) and (why := NEEDS[name]())
+    }
     if why := config.stash.get(TROUBLE, None):
         lacking["postgres"] = why
     if found := required & set(lacking):

@@ -74,7 +74,9 @@ class RunningStack:
     def job(self, pk: str) -> dict[str, Any]:
         return dict(self.http.get(f"/jobs/{pk}/").json())
 
-    def until(self, job: dict[str, Any], reached: Callable[[dict[str, Any]], bool], seconds: float = 30) -> dict[str, Any]:
+    def until(
+        self, job: dict[str, Any], reached: Callable[[dict[str, Any]], bool], seconds: float = 30
+    ) -> dict[str, Any]:
         """The job as soon as it is as wanted."""
         return eventually(lambda: (shown := self.job(job["id"])) and reached(shown) and shown, seconds)
 
@@ -166,4 +168,3 @@ def _own_database(url: str, name: str) -> str:
         if not found:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
-

@@ -5,6 +5,8 @@ Every claim and every hand-over raises the fence, so that what the owner before 
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
@@ -27,7 +29,7 @@ def claim(attempt_id: int, worker: str, boot: str) -> Attempt | None:
         if attempt is None or attempt.is_final:
             return None
         mine = {"worker": worker, "fence": attempt.fence, "boot": ""}
-        taken = {"fence": attempt.fence + 1, "boot": boot, "lease_until": Now() + lease()}
+        taken: dict[str, Any] = {"fence": attempt.fence + 1, "boot": boot, "lease_until": Now() + lease()}
         if attempt.state == AttemptState.ASSIGNED:
             won = move(attempt, AttemptState.STARTING, where=mine, actor=worker, claimed_at=Now(), **taken)
         else:

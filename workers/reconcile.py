@@ -70,7 +70,11 @@ def _declare_lost(attempt: Attempt) -> None:
     verdict = Verdict(
         "worker_lost",
         "The worker that ran it is gone, and nobody else reaches its engine.",
-        (f"worker {attempt.worker}", f"engine {attempt.engine}", f"lease ended {attempt.lease_until:%Y-%m-%d %H:%M:%S} UTC"),
+        (
+            f"worker {attempt.worker}",
+            f"engine {attempt.engine}",
+            f"lease ended {attempt.lease_until:%Y-%m-%d %H:%M:%S} UTC",
+        ),
         "Start the worker again. With retry.max_attempts above 1 the job is tried again by itself.",
     )
     log.warning("%s is lost: %s", attempt, verdict.summary)

@@ -77,7 +77,9 @@ def test_who_ignores_the_asking_is_killed_after_the_grace(stack: RunningStack) -
     ("timeouts", "code"),
     [({"run": 0.6, "grace": 1}, "timeout_run"), ({"idle": 0.6, "grace": 1}, "timeout_idle")],
 )
-def test_a_timeout_ends_the_job_and_has_its_own_verdict(stack: RunningStack, timeouts: dict[str, float], code: str) -> None:
+def test_a_timeout_ends_the_job_and_has_its_own_verdict(
+    stack: RunningStack, timeouts: dict[str, float], code: str
+) -> None:
     ended = stack.run("sleep", "60", timeouts=timeouts)
     assert (ended["state"], ended["verdict"]["code"], ended["verdict"]["kind"]) == ("failed", code, "timeout")
 
@@ -121,7 +123,7 @@ def test_the_result_is_kept_by_django_celery_results(stack: RunningStack) -> Non
 
 
 def test_script_stdin_and_environment_reach_the_program(stack: RunningStack) -> None:
-    job = stack.run(script="#!/bin/sh\necho \"$GREETING\"; cat\n", env={"GREETING": "héllo 👋"}, stdin="from stdin\n")
+    job = stack.run(script='#!/bin/sh\necho "$GREETING"; cat\n', env={"GREETING": "héllo 👋"}, stdin="from stdin\n")
     assert stack.output(job).decode() == "héllo 👋\nfrom stdin\n"
 
 

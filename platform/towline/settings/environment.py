@@ -72,7 +72,10 @@ class Environment(BaseSettings):
     )
     TOWLINE_SLOTS: int = Field(8, ge=1, le=1000, description="Jobs a run worker runs at once.")
     TOWLINE_CPU_OVERCOMMIT: float = Field(
-        4.0, ge=1, le=100, description="All jobs of a worker together may ask for this many times its cpus. Memory never."
+        4.0,
+        ge=1,
+        le=100,
+        description="All jobs of a worker together may ask for this many times its cpus. Memory never.",
     )
     TOWLINE_WORKER_NAME: str | None = Field(None, description="The run worker's name. Unset: `run@<host name>`.")
     TOWLINE_REGION: str = Field("", max_length=50, description="The region a run worker is in; jobs may ask for one.")

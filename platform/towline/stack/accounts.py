@@ -28,7 +28,7 @@ def ensure_token(user: User, path: Path) -> str:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(token)
-    return token
+    return str(token)
 
 
 def _is_good(token: str) -> bool:

@@ -118,7 +118,9 @@ class Stack:
         """First in the list of services, so that it is the last to stop."""
         if settings.TOWLINE.REDIS_URL:
             if not our_redis.answers(settings.TOWLINE.redis_url):
-                raise StackError("the Redis of REDIS_URL does not answer: start it, or unset REDIS_URL for a private one")
+                raise StackError(
+                    "the Redis of REDIS_URL does not answer: start it, or unset REDIS_URL for a private one"
+                )
             return
         try:
             server = our_redis.find_server()
@@ -181,4 +183,3 @@ def _answers(url: str) -> bool:
 def _last_lines(path: Path) -> str:
     lines = path.read_text(errors="replace").splitlines() if path.exists() else []
     return "\n".join(f"  {line}" for line in lines[-12:])
-

@@ -69,7 +69,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 # Ctrl-C in the terminal is ours to pass on, in order.
                 start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - only calls prctl
+                preexec_fn=_end_with_parent,
             )
         service.started_at = time.monotonic()
         service.due_at = 0.0

@@ -28,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="end after the job: 0 if it succeeded")
         parser.add_argument("--no-flower", action="store_true", help="leave Flower out")
 
-    def handle(self, *args: Any, once: bool, no_flower: bool, **options: Any) -> None:  # noqa: FBT001
+    def handle(self, *args: Any, once: bool, no_flower: bool, **options: Any) -> None:
         console = Console(highlight=False)
         end_on_signals()
         try:
@@ -75,7 +75,9 @@ class Command(BaseCommand):
             f"\n[bold {'green' if good else 'red'}]{ending.get('state')}[/]: exit code {ending.get('exit_code')}, "
             f"{ending.get('lines')} lines, {ending.get('bytes')} bytes, SHA-256 {str(ending.get('sha256'))[:16]}…"
         )
-        console.print(f"Verdict: {verdict['summary']} {verdict['remedy']}\n" if verdict else "Verdict: nothing went wrong.\n")
+        console.print(
+            f"Verdict: {verdict['summary']} {verdict['remedy']}\n" if verdict else "Verdict: nothing went wrong.\n"
+        )
 
 
 def port_near(wanted: int) -> int:

@@ -58,7 +58,13 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one line of JSON when ready")
 
     def handle(
-        self, *args: Any, port: int, flower_port: int, no_flower: bool, json: bool, **options: Any  # noqa: FBT001
+        self,
+        *args: Any,
+        port: int,
+        flower_port: int,
+        no_flower: bool,
+        json: bool,
+        **options: Any,
     ) -> None:
         console = Console(stderr=True)
         end_on_signals()

@@ -201,10 +201,12 @@ class Supervisor:
             code = os.waitstatus_to_exitcode(self.status)
             self.end.update(exit_code=code if code >= 0 else 128 - code, signal=-code if code < 0 else None)
         while not self._written():
-            time.sleep(1)
+            with suppress(OSError):
+                os.unlink(f"{self.folder}/{files.RESERVE}")
+            time.sleep(0.2)
 
     def _written(self) -> bool:
-        """A full disk will not be full for ever, and this is the last that we have to say."""
+        """False if the disk is full: it will not be so for ever, and this is all that is left to say."""
         try:
             files.write_json(f"{self.folder}/{files.EXIT}", self.end)
         except OSError as error:

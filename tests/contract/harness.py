@@ -70,7 +70,7 @@ class ProcessHarness:
 class DockerHarness:
     def __init__(self) -> None:
         self.client, make_driver, ensure_image = _docker()
-        self.image = ensure_image(self.client)
+        self.image = ensure_image(self.client.api)
         self.make_driver = make_driver
         self.driver: Driver = make_driver()
         self.strangers: list[Any] = []

@@ -26,7 +26,7 @@ import json, os, sys
 from workers.drivers.protocol import ContainerSpec
 handle = driver.start(ContainerSpec(**json.loads(sys.argv[1])))
 print(json.dumps(handle.as_json()), flush=True)
-if {die}: os.kill(os.getpid(), 9)
+if {die}: os.killpg(0, 9)
 """
 
 
@@ -40,7 +40,7 @@ def worker(harness: Harness, spec: ContainerSpec, *, die: bool) -> subprocess.Po
     """A process of its own that starts the container and prints the handle."""
     code = WORKER.format(source=harness.source, die=die)
     argv = [sys.executable, "-c", code, json.dumps(asdict(spec))]
-    return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def handle_from(process: subprocess.Popen[str]) -> Handle:
@@ -122,6 +122,7 @@ def test_it_is_found_again_after_a_restart(harness: Harness, driver: Driver, spe
 
 
 def test_it_outlives_a_killed_worker(harness: Harness, driver: Driver, spec: SpecMaker) -> None:
+    """With all of the worker's process group, as a supervisor or a terminal would kill it."""
     wanted = spec("echo one; sleep 1.5; echo two")
     dying = worker(harness, wanted, die=True)
     handle = handle_from(dying)

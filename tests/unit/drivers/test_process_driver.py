@@ -101,7 +101,8 @@ def test_a_killed_guard_is_not_missed(driver: ProcessDriver) -> None:
 
 
 def test_without_guard_and_supervisor_it_has_vanished_and_is_not_run_again(driver: ProcessDriver) -> None:
-    wanted = job("echo ready; sleep 60")
+    tag = f"tag-{uuid.uuid4().hex}"
+    wanted = job(f": {tag}; echo ready; sleep 60; :")
     handle = driver.start(wanted)
     until_said(driver, handle, b"ready")
     for pid in (guard_of(driver, handle), supervisor_of(driver, handle)):
@@ -110,6 +111,7 @@ def test_without_guard_and_supervisor_it_has_vanished_and_is_not_run_again(drive
     assert (seen.phase, seen.exit_code) == (Phase.EXITED, None)
     assert driver.start(wanted) == handle
     assert driver.inspect(handle).phase is Phase.EXITED
+    eventually(lambda: not processes_with(tag), limit_seconds=2)
 
 
 def test_a_restart_of_the_machine_is_noticed(driver: ProcessDriver) -> None:
@@ -158,8 +160,8 @@ def test_a_file_of_another_format_is_the_wrong_platform(driver: ProcessDriver, t
 
 
 def test_shared_memory_counts_once(driver: ProcessDriver) -> None:
-    """Four processes that share 60 MB are within 160 MB."""
-    sharing = "x=$(head -c 30000000 /dev/zero | tr '\\0' x); for i in 1 2 3; do (sleep 1; :) & done; wait; echo fine"
+    """Nine processes that share 30 MB are within 160 MB."""
+    sharing = "x=$(head -c 30000000 /dev/zero | tr '\\0' x); for i in $(seq 8); do (sleep 1; :) & done; wait; echo fine"
     out, _, seen = run(driver, job(sharing, memory_bytes=160 * 1024**2))
     assert (out, seen.exit_code, seen.error) == (b"fine\n", 0, "")
 

@@ -136,9 +136,10 @@ def _delete(path: Path) -> None:
     with suppress(OSError):
         shutil.rmtree(path)
         return
-    for each, _, _ in os.walk(path):
-        with suppress(OSError):
-            os.chmod(each, 0o700)  # noqa: PTH101 - not through a link: walk gives none
+    for parent, folders, _ in os.walk(path):  # enters them only after we had our turn
+        for folder in (Path(parent, each) for each in folders):
+            if not folder.is_symlink():
+                folder.chmod(0o700)
     shutil.rmtree(path, ignore_errors=True)
 
 

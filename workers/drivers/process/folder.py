@@ -139,7 +139,8 @@ def _delete(path: Path) -> None:
     for parent, folders, _ in os.walk(path):  # enters them only after we had our turn
         for folder in (Path(parent, each) for each in folders):
             if not folder.is_symlink():
-                folder.chmod(0o700)
+                with suppress(OSError):
+                    folder.chmod(0o700)
     shutil.rmtree(path, ignore_errors=True)
 
 

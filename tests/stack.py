@@ -140,8 +140,18 @@ def run_stack(runtime: str, *, data_dir: Path | None = None, **environment: str)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(40)
+        mistakes = [f"{path.name}: {text[at : at + 2000]}" for path, text, at in _tracebacks(folder)]
         if data_dir is None:
             shutil.rmtree(folder, ignore_errors=True)
+    assert not mistakes, "\n".join(mistakes)
+
+
+def _tracebacks(folder: Path) -> Iterator[tuple[Path, str, int]]:
+    """What the platform's processes logged as their own mistakes."""
+    for path in (folder / "logs").glob("*.log"):
+        text = path.read_text(errors="replace")
+        if (at := text.find("Traceback")) >= 0:
+            yield path, text, at
 
 
 def _environment(folder: Path, runtime: str) -> dict[str, str]:
@@ -152,7 +162,7 @@ def _environment(folder: Path, runtime: str) -> dict[str, str]:
         TOWLINE_WORKER_NAME=f"run@{folder.name}",
         TOWLINE_HEARTBEAT_SECONDS="1",
         TOWLINE_LEASE_SECONDS="3",
-        TOWLINE_ADOPTION_GRACE_SECONDS="5",
+        TOWLINE_ADOPTION_GRACE_SECONDS="10",
     )
     if url := os.environ.get("DATABASE_URL"):
         env["DATABASE_URL"] = _own_database(url, re.sub(r"\W", "_", folder.name))

@@ -61,7 +61,7 @@ def let_go(attempt: Attempt, fence: int) -> bool:
     """Give it up unfinished: its container runs on, and whoever reaches the engine goes on with it at once."""
     with transaction.atomic():
         freed = Attempt.objects.filter(pk=attempt.pk, fence=fence, state__in=ACTIVE_ATTEMPT).update(
-            boot="", fence=F("fence") + 1, lease_until=Now()
+            boot="", fence=F("fence") + 1, lease_until=Now(), orphan_seen_at=None
         )
         if freed:
             record(attempt, "detached", actor=attempt.worker)
@@ -73,7 +73,7 @@ def hand_over(attempt: Attempt, worker: str) -> bool:
     with transaction.atomic():
         given = Attempt.objects.filter(
             pk=attempt.pk, fence=attempt.fence, worker=attempt.worker, boot=attempt.boot, state__in=ACTIVE_ATTEMPT
-        ).update(worker=worker, boot="", fence=F("fence") + 1, lease_until=Now() + lease())
+        ).update(worker=worker, boot="", fence=F("fence") + 1, lease_until=Now() + lease(), orphan_seen_at=None)
         if given:
             record(attempt, "handed_over", data={"from": attempt.worker, "to": worker})
             attempt.worker = worker

@@ -50,7 +50,8 @@ class JobFilter(django_filters.FilterSet):
         fields: list[str] = []
 
     def with_labels(self, jobs: JobQuerySet, name: str, value: str) -> JobQuerySet:
-        for pair in self.request.query_params.getlist("label"):
+        asked: Any = self.request  # DRF's: it has query_params
+        for pair in asked.query_params.getlist("label"):
             key, colon, text = pair.partition(":")
             if not colon:
                 raise ParseError("label: write it as label=key:value")

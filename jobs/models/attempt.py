@@ -27,6 +27,9 @@ class Attempt(Stamped):
         max_length=32, blank=True, help_text="Of the worker's process that claimed it; empty: nobody."
     )
     lease_until = models.DateTimeField(null=True, blank=True)
+    # While nobody keeps it: since when that was seen without a break, and when last. See workers.reconcile.
+    orphaned_at = models.DateTimeField(null=True, blank=True)
+    orphan_seen_at = models.DateTimeField(null=True, blank=True)
     task_id = models.CharField(
         max_length=255, blank=True, help_text="Celery's id of the run; the key of its TaskResult."
     )

@@ -69,9 +69,7 @@ class Frames:
                 raise Unavailable(data[start + 8 : end].decode(errors="replace").strip())
             blank = data.index(b" ", start + 8, end)
             at_ns = self._nanoseconds(data[start + 8 : blank])
-            line = self._glue(stream, at_ns, data[blank + 1 : end])
-            if line is not None:
-                lines.append(line)
+            self._add(lines, stream, at_ns, data[blank + 1 : end])
             start = end
         self._rest = data[start:]
         return lines
@@ -82,12 +80,17 @@ class Frames:
         unfinished.sort(key=lambda gluing: gluing.begun_ns)
         return [self._line(gluing) for gluing in unfinished]
 
-    def _glue(self, stream: int, at_ns: int, data: bytes) -> Line | None:
-        gluing = self._stderr if stream == 2 else self._stdout
+    def _add(self, lines: list[Line], stream: int, at_ns: int, data: bytes) -> None:
+        gluing, other = (self._stderr, self._stdout) if stream == 2 else (self._stdout, self._stderr)
+        gluing.ordinal = gluing.ordinal + 1 if at_ns == gluing.last_ns else 1
+        gluing.last_ns = at_ns
+        ended = data.endswith(b"\n")
+        if ended and not gluing.open and not other.open:  # nearly every line
+            lines.append(Line(data, gluing.name, at_ns, f"{stream}:{at_ns}:{gluing.ordinal}"))
+            return
         gluing.take(at_ns, data)
-        if data.endswith(b"\n") or gluing.size >= PIECE_BYTES:
-            return self._line(gluing)
-        return None
+        if ended or gluing.size >= PIECE_BYTES:
+            lines.append(self._line(gluing))
 
     def _line(self, gluing: _Gluing) -> Line:
         data, at_ns = gluing.cut()
@@ -95,23 +98,25 @@ class Frames:
         cursor = f"{gluing.stream}:{gluing.last_ns}:{gluing.ordinal}"
         if unfinished := [one.begun_ns for one in (gluing, other) if one.open]:
             cursor = f"{cursor}:{min(unfinished)}"
-        return Line(data, NAMES[gluing.stream], at_ns, cursor)
+        return Line(data, gluing.name, at_ns, cursor)
 
     def _nanoseconds(self, stamp: bytes) -> int:
         # Most stamps share their second with the one before.
         if stamp[:19] != self._second:
             self._second = stamp[:19]
             self._second_ns = timegm(strptime(stamp[:19].decode(), "%Y-%m-%dT%H:%M:%S")) * 1_000_000_000
-        return self._second_ns + int(stamp[20:-1].ljust(9, b"0"))
+        fraction = stamp[20:-1]
+        return self._second_ns + int(fraction if len(fraction) == 9 else fraction.ljust(9, b"0"))
 
 
 class _Gluing:
     """One stream: the parts of the line that is not complete yet, and the place of the last message."""
 
-    __slots__ = ("begun_ns", "last_ns", "open", "ordinal", "parts", "size", "stream")
+    __slots__ = ("begun_ns", "last_ns", "name", "open", "ordinal", "parts", "size", "stream")
 
     def __init__(self, stream: int) -> None:
         self.stream = stream
+        self.name = NAMES[stream]
         self.parts: list[bytes] = []
         self.size = 0
         self.open = False
@@ -120,8 +125,6 @@ class _Gluing:
         self.ordinal = 0
 
     def take(self, at_ns: int, data: bytes) -> None:
-        self.ordinal = self.ordinal + 1 if at_ns == self.last_ns else 1
-        self.last_ns = at_ns
         if not self.open:
             self.begun_ns = at_ns
             self.open = True

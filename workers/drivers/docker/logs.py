@@ -120,7 +120,7 @@ def behind(after: Cursor, lines: Iterator[Line], *, whole: bool) -> Iterator[Lin
             anchored = True
         elif same and not anchored:
             raise CursorNotFoundError
-        elif line.at_ns > after.at_ns + (0 if same else RACE_NS):
+        elif oldest_of(line) > after.at_ns + (0 if same else RACE_NS):
             if not whole:
                 raise CursorNotFoundError
             yield line
@@ -129,3 +129,9 @@ def behind(after: Cursor, lines: Iterator[Line], *, whole: bool) -> Iterator[Lin
         if not whole:
             raise CursorNotFoundError
     yield from lines
+
+
+def oldest_of(line: Line) -> int:
+    """The stamp of the line, or of one that is still open behind it: the line sought may be a long one ending later."""
+    open_ns = Cursor.parse(line.cursor).open_ns
+    return line.at_ns if open_ns is None else min(line.at_ns, open_ns)

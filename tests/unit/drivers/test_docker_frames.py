@@ -62,6 +62,14 @@ def test_a_line_longer_than_a_piece_comes_in_pieces() -> None:
     assert [piece.endswith(b"\n") for piece in pieces] == [False, True]
 
 
+def test_an_old_engine_gets_the_newline_of_a_long_line_back() -> None:
+    raw = frame(1, 1, PART) + frame(2, 1, b"e\n") + frame(1, 1, b"end") + frame(1, 2, PART) + frame(1, 2, b"")
+    frames = Frames(loses_newlines=True)
+    assert [line.data for line in frames.feed(raw)] == [b"e\n", PART + b"end\n", PART + b"\n"]
+    assert frames.feed(frame(1, 3, b"short")) == []
+    assert [line.data for line in frames.flush()] == [b"short"]
+
+
 def test_what_the_engine_says_in_the_stream_is_not_output() -> None:
     raw = pack(">BxxxL", 3, 7) + b"no file"
     with pytest.raises(Unavailable, match="no file"):

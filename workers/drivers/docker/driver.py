@@ -15,7 +15,7 @@ from requests import Response
 from jobs.verdicts import Verdict
 from workers.drivers.docker import judge, observe
 from workers.drivers.docker.connection import Connection, asking
-from workers.drivers.docker.engine import engine_of, has_gpu_runtime
+from workers.drivers.docker.engine import engine_of, has_gpu_runtime, loses_newlines
 from workers.drivers.docker.images import ImageStore
 from workers.drivers.docker.locks import HostLocks
 from workers.drivers.docker.logs import LogReader
@@ -160,7 +160,7 @@ class DockerDriver:
             path = f"/containers/{handle.uid}/logs"
             return self._connection.request("GET", path, params=asked, read_seconds=read_seconds, stream=True)
 
-        return LogReader(open_log, after, follow, self._silence, SEARCH_SECONDS)
+        return LogReader(open_log, after, follow, self._silence, SEARCH_SECONDS, loses_newlines(self._known()))
 
     def _with_last_words_of_init(self, seen: Observation) -> Observation:
         """With the init's line about a command that it could not execute: the engine itself knows only the exit code.

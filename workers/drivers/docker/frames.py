@@ -14,6 +14,7 @@ from time import strptime
 
 from workers.drivers.protocol import Line, Stream, Unavailable
 
+PART_BYTES = 16 * 1024
 PIECE_BYTES = 1024**2
 NAMES: dict[int, Stream] = {1: "stdout", 2: "stderr"}
 SYSTEM_ERROR = 3  # the engine's own words, never the container's
@@ -45,9 +46,15 @@ class Chunks:
 
 
 class Frames:
-    """Frames to lines. `feed` gives the lines that are complete, `flush` what stands without a newline at the end."""
+    """Frames to lines. `feed` gives the lines that are complete, `flush` what stands without a newline at the end.
 
-    def __init__(self) -> None:
+    `loses_newlines`: of an engine before 23, which with the `local` log driver leaves out the newline of every line of
+    more than one part. A part that is not full ends such a line; if it is the very end of the output, nothing tells
+    whether there was a newline, and we take it that there was.
+    """
+
+    def __init__(self, *, loses_newlines: bool = False) -> None:
+        self._loses_newlines = loses_newlines
         self._rest = b""
         self._stdout = _Gluing(1)
         self._stderr = _Gluing(2)
@@ -88,6 +95,8 @@ class Frames:
         if ended and not gluing.open and not other.open:  # nearly every line
             lines.append(Line(data, gluing.name, at_ns, f"{stream}:{at_ns}:{gluing.ordinal}"))
             return
+        if self._loses_newlines and gluing.open and not ended and len(data) < PART_BYTES:
+            data, ended = data + b"\n", True
         gluing.take(at_ns, data)
         if ended or gluing.size >= PIECE_BYTES:
             lines.append(self._line(gluing))

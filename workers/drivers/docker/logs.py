@@ -36,7 +36,9 @@ class LogReader:
 
     `follow` goes on live until the engine ends the stream or is silent for `silence_seconds`; without it the log is
     read to its end, an unfinished last line included. `patience_seconds`: how long the engine may search a long log
-    before its first word. After iterating, `silent` says which end it was and `cursor` where we are.
+    before its first word. `loses_newlines`: see `Frames`.
+
+    After iterating, `silent` says which end it was and `cursor` where we are.
     """
 
     open_log: OpenLog
@@ -44,6 +46,7 @@ class LogReader:
     follow: bool
     silence_seconds: float
     patience_seconds: float
+    loses_newlines: bool = False
     silent: bool = False
 
     def __iter__(self) -> Iterator[Line]:
@@ -67,7 +70,7 @@ class LogReader:
 
     def _read(self, part: Mapping[str, str | int], *, searching: bool) -> Iterator[Line]:
         asked = {"stdout": 1, "stderr": 1, "timestamps": 1, "follow": int(self.follow), **part}
-        frames = Frames()
+        frames = Frames(loses_newlines=self.loses_newlines)
         try:
             for data in self._payload(asked, searching=searching):
                 yield from frames.feed(data)

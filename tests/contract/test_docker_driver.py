@@ -86,9 +86,9 @@ def test_what_was_created_before_a_crash_is_started(yard: Yard) -> None:
     assert yard.finish(handle).output == b"ran\n"
 
 
-def test_stdin_is_not_fed_twice_after_a_crash(yard: Yard) -> None:
+def test_stdin_is_fed_whole_after_a_crash_in_the_middle_of_it(yard: Yard) -> None:
     spec = yard.spec("cat", stdin="once\n")
-    Stdin.attach(Connection(None, 30), yard.create(spec), "once\n", 30).feed()
+    Stdin.attach(Connection(None, 30), yard.create(spec), "on", 30).feed()
     assert yard.finish(yard.driver.start(spec)).output == b"once\n"
 
 

@@ -49,7 +49,7 @@ class Starter:
     def _find_or_create(self, spec: ContainerSpec, place: str) -> Observation:
         found = self._adopt(spec, place)
         if found is not None and found.phase is Phase.CREATED and spec.stdin is not None:
-            # Whoever created it may have fed its stdin before dying, and would be read before us.
+            # Whoever created it may have attached before dying: the engine would end the stdin where that one ended.
             self._client.remove_container(found.handle.uid, v=True)
             found = None
         return found or self._create(spec, place)

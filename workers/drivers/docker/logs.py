@@ -95,7 +95,11 @@ class LogReader:
 
 
 def payload_of(response: Response) -> Iterator[bytes]:
-    """The body as it comes in, many lines at a time when they come fast. Raises `TimeoutError` on silence."""
+    """The body as it comes in, many lines at a time when they come fast.
+
+    Raises `TimeoutError` on silence, and `ConnectionError` when it breaks off: an engine that dies must not look like
+    the end of the log.
+    """
     stream: BinaryIO = response.raw._fp.fp  # type: ignore[union-attr]  # buffered, where http.client has read the head
     if response.headers.get("Transfer-Encoding", "").lower() != "chunked":
         while data := stream.read1(READ_BYTES):  # type: ignore[attr-defined]  # BufferedReader has it
@@ -104,6 +108,8 @@ def payload_of(response: Response) -> Iterator[bytes]:
     chunks = Chunks()
     while not chunks.ended and (data := stream.read1(READ_BYTES)):  # type: ignore[attr-defined]
         yield chunks.feed(data)
+    if not chunks.ended:
+        raise ConnectionError("the engine broke off in the middle of the log")
 
 
 def behind(after: Cursor, lines: Iterator[Line], *, whole: bool) -> Iterator[Line]:

@@ -126,7 +126,12 @@ def test_a_body_that_is_no_object_is_refused(body: Any) -> None:
     assert set(errors_of(body)) == {"body"}
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
 def test_no_input_is_too_strange_for_an_answer(data: Any) -> None:
     try:
         parse_spec({"image": "busybox", "resources": data, "env": data, "command": data})

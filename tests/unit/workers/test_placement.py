@@ -15,7 +15,14 @@ GIB = 1024**3
 
 
 def site(worker: str = "w1", **others: Any) -> Site:
-    facts = {"engine": f"e-{worker}", "runtime": "docker", "arch": "amd64", "cpus": 4, "memory_bytes": 8 * GIB, "gpus": 0}
+    facts = {
+        "engine": f"e-{worker}",
+        "runtime": "docker",
+        "arch": "amd64",
+        "cpus": 4,
+        "memory_bytes": 8 * GIB,
+        "gpus": 0,
+    }
     return Site(worker=worker, **{**facts, **others})
 
 
@@ -114,7 +121,13 @@ jobs_strategy = st.lists(
 )
 rooms_strategy = st.dictionaries(
     st.sampled_from(["w1", "w2", "w3"]),
-    st.builds(room, slots=st.integers(0, 4), cpus=st.floats(0, 4), memory_bytes=st.integers(0, 8 * GIB), gpus=st.integers(0, 1)),
+    st.builds(
+        room,
+        slots=st.integers(0, 4),
+        cpus=st.floats(0, 4),
+        memory_bytes=st.integers(0, 8 * GIB),
+        gpus=st.integers(0, 1),
+    ),
 )
 
 

@@ -80,9 +80,7 @@ class _Life:
             self._add(name, start, at, attempt, status)
         self.current = self.pulling = None
 
-    def _add(
-        self, name: str, start: datetime, end: datetime, attempt: int, status: str = "ok", depth: int = 0
-    ) -> None:
+    def _add(self, name: str, start: datetime, end: datetime, attempt: int, status: str = "ok", depth: int = 0) -> None:
         shown = f"{name} #{attempt}" if attempt > 1 else name
         self.done.append(Phase(shown, start, end, depth, status))
 

@@ -12,7 +12,7 @@ NARROWEST_BAR = 10
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of time. `depth` 1 lies within a phase of depth 0. `status`: ok, open (not over yet), or how it failed."""
+    """A stretch of time. `depth` 1 lies within one of depth 0. `status`: ok, open (not over yet), or how it failed."""
 
     name: str
     start: datetime
@@ -52,9 +52,7 @@ def rows(spans: Sequence[Phase], width: int) -> list[Row]:
     names = _aligned(["  " * span.depth + span.name for span in spans])
     times = _aligned([_time(span).rjust(7) + ("" if span.status == "ok" else f" {span.status}") for span in spans])
     bars = _bars(spans, max(width - len(names[0]) - len(times[0]) - 2, NARROWEST_BAR))
-    return [
-        Row(name, *bar, time, span.status) for name, bar, time, span in zip(names, bars, times, spans, strict=True)
-    ]
+    return [Row(name, *bar, time, span.status) for name, bar, time, span in zip(names, bars, times, spans, strict=True)]
 
 
 def _aligned(texts: list[str]) -> list[str]:

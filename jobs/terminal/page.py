@@ -160,7 +160,8 @@ def _attempts_table(attempts: list[Attempt]) -> Table:
 def _events_table(job: Job) -> Table:
     table = Table.grid(number(""), fixed(""), elastic(""), padding=(0, 2, 0, 0), expand=True)
     for event in job.events.select_related("attempt"):
-        table.add_row(f"  {after(job.created_at, event.created_at)}", event.kind, Text(safe(_detail(event)), style="dim"))
+        since = after(job.created_at, event.created_at)
+        table.add_row(f"  {since}", event.kind, Text(safe(_detail(event)), style="dim"))
     return table
 
 

@@ -32,6 +32,11 @@ def elastic(heading: str, share: int = 1) -> Column:
     return Column(heading, no_wrap=True, overflow="ellipsis", ratio=share)
 
 
+def folded(heading: str, share: int = 1) -> Column:
+    """Elastic, and wrapped where the whole text matters more than one line a row."""
+    return Column(heading, overflow="fold", ratio=share)
+
+
 def jobs_table(jobs: Iterable[Job], now: datetime) -> Table:
     table = new_table(
         fixed("ID"),

@@ -19,7 +19,7 @@ RISE = 1.05  # a training loss may go up a little between two epochs
 PEAK_LEAST, PEAK_MOST, PEAK_SPARE = 0.9, 1.5, 64 * 1024**2  # a shell and the page cache come on top
 
 
-class Unusable(ValueError):
+class UnusableError(ValueError):
     """The file does not describe an example; the message says where and why."""
 
 
@@ -61,12 +61,12 @@ class Example:
 
 
 def examples(runtime: str, folder: Path = FOLDER, only: Sequence[str] = ()) -> list[Example]:
-    """Those of the folder that are for the runtime, in the order of their file names. Raises Unusable."""
+    """Those of the folder that are for the runtime, in the order of their file names. Raises UnusableError."""
     found = [read(path) for path in sorted(folder.glob("*.toml"))]
     fitting = [example for example in found if runtime in example.runtimes]
     known = [example.name for example in fitting]
     if unknown := [name for name in only if name not in known]:
-        raise Unusable(f"no example {', '.join(unknown)} for {runtime}: choose from {', '.join(known) or 'none'}")
+        raise UnusableError(f"no example {', '.join(unknown)} for {runtime}: choose from {', '.join(known) or 'none'}")
     return [example for example in fitting if not only or example.name in only]
 
 
@@ -79,7 +79,7 @@ def read(path: Path) -> Example:
         name = path.stem.partition("-")[2] or path.stem
         return Example(name, content["about"], content["runtimes"], spec, Expectation(**content["expect"]))
     except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as error:
-        raise Unusable(f"{path}: {type(error).__name__}: {error}") from error
+        raise UnusableError(f"{path}: {type(error).__name__}: {error}") from error
 
 
 def complaints(expect: Expectation, seen: Seen) -> list[str]:

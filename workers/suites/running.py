@@ -117,9 +117,7 @@ def _judged(result: Result, job: Job) -> Result:
     problems = complaints(result.example.expect, Seen(job.state, why, output, seconds, peak))
     if _container_is_left(job):
         problems.append("its container was not removed")
-    return replace(
-        result, job=job, over=True, problems=problems, seconds=seconds, lines=len(output), peak_bytes=peak
-    )
+    return replace(result, job=job, over=True, problems=problems, seconds=seconds, lines=len(output), peak_bytes=peak)
 
 
 def _container_is_left(job: Job) -> bool:

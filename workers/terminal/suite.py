@@ -16,7 +16,13 @@ from workers.suites.running import Result
 
 def suite_table(results: Sequence[Result]) -> Table:
     table = new_table(
-        fixed("EXAMPLE"), fixed("JOB"), fixed("RESULT"), number("LINES"), number("TOOK"), number("PEAK"), elastic("REMARK")
+        fixed("EXAMPLE"),
+        fixed("JOB"),
+        fixed("RESULT"),
+        number("LINES"),
+        number("TOOK"),
+        number("PEAK"),
+        elastic("REMARK"),
     )
     for result in results:
         table.add_row(

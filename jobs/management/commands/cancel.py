@@ -37,9 +37,6 @@ manage.py cancel 9fe8614d 77ab01c2
 
 
 def _cancel(job: Job) -> str:
-    if job.is_final:
-        return f"is over already: {job.state}"
-    asked = cancel(job, whoever_is_here())
-    if job.is_final:
-        return "cancelled, it never started"
-    return "asked to end" if asked else "was asked to end before"
+    if cancel(job, whoever_is_here()):
+        return "cancelled, it never started" if job.is_final else "asked to end"
+    return f"is over already: {job.state}" if job.is_final else "was asked to end before"

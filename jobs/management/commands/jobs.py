@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.db.models import QuerySet
 from django.http import QueryDict
 from rest_framework.exceptions import ParseError
 from rich.live import Live
 
 from jobs.api.filters import JobFilter
 from jobs.api.serializers import JobSerializer
-from jobs.models import Job, JobQuerySet
+from jobs.models import Job
 from jobs.states import JobState
 from jobs.terminal.command import USAGE, TerminalCommand
 from jobs.terminal.tables import jobs_table
@@ -82,13 +83,13 @@ def query_of(options: dict[str, Any]) -> QueryDict:
     return query
 
 
-def wanted(query: QueryDict, limit: int) -> JobQuerySet:
+def wanted(query: QueryDict, limit: int) -> QuerySet[Job]:
     found = JobFilter(query, Job.objects.select_related("project").prefetch_related("attempts"))
     if not found.is_valid():
         lines = [f"--{name.replace('_', '-')}: {text}" for name, texts in found.errors.items() for text in texts]
         raise CommandError("; ".join(lines), returncode=USAGE)
     try:
-        jobs: JobQuerySet = found.qs
+        jobs: QuerySet[Job] = found.qs[:limit]
     except ParseError as error:
         raise CommandError("--label: write it as K=V", returncode=USAGE) from error
-    return jobs[:limit]
+    return jobs

@@ -45,7 +45,7 @@ manage.py submit --spec job.json --priority 10 --json
         super().run_from_argv(argv)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("words", nargs="*", metavar="IMAGE", help="its command stands behind --; default: the image's own")
+        parser.add_argument("words", nargs="*", metavar="IMAGE", help="its command goes behind --; or the image's own")
         add_spec_options(parser)
         parser.add_argument("--owner", metavar="USER", help="whose job it is; default: nobody's")
         parser.add_argument("--idempotency-key", metavar="KEY", help="the same again: the first job, not a second one")

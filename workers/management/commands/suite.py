@@ -17,7 +17,7 @@ from jobs.api.serializers import JobSerializer
 from jobs.spec import field_errors
 from jobs.terminal.command import USAGE, TerminalCommand
 from workers.suites import running
-from workers.suites.example import FOLDER, Example, Unusable, examples
+from workers.suites.example import FOLDER, Example, UnusableError, examples
 from workers.suites.image import have_demo_image
 from workers.suites.running import Result
 from workers.terminal.suite import suite_table, suite_verdict
@@ -45,7 +45,9 @@ manage.py suite docker --json | jq '.examples[] | select(.passed | not)'
     def handle(self, *args: Any, **options: Any) -> None:
         runtime = options["runtime"]
         if runtime == "kubernetes":
-            raise CommandError("this installation has no Kubernetes runtime: choose docker or process", returncode=USAGE)
+            raise CommandError(
+                "this installation has no Kubernetes runtime: choose docker or process", returncode=USAGE
+            )
         chosen = self._chosen(runtime, options)
         room = _room(runtime)
         if runtime == "docker":
@@ -62,7 +64,7 @@ manage.py suite docker --json | jq '.examples[] | select(.passed | not)'
     def _chosen(self, runtime: str, options: dict[str, Any]) -> list[Example]:
         try:
             chosen = examples(runtime, options["folder"], options["only"])
-        except Unusable as error:
+        except UnusableError as error:
             raise CommandError(str(error), returncode=USAGE) from error
         if not chosen:
             raise CommandError(f"{options['folder']} has no example for {runtime}", returncode=USAGE)
@@ -73,7 +75,7 @@ manage.py suite docker --json | jq '.examples[] | select(.passed | not)'
         live = Live(console=self.console) if self.console.is_terminal and not options["as_json"] else nullcontext()
         try:
             with live as screen:
-                for results in running.until_all_are_over(results, options["timeout"]):  # noqa: B020, PLR1704 - as they stand
+                for results in running.until_all_are_over(results, options["timeout"]):  # noqa: B020 - as they stand
                     if screen:
                         screen.update(suite_table(results))
         except KeyboardInterrupt:

@@ -20,7 +20,7 @@ SHOWN_JOBS = 4
 def workers_table(workers: Iterable[Worker]) -> Table:
     """Of rows that `with_clock` gave: a heartbeat's age is by the database's clock."""
     table = new_table(
-        folded("WORKER", 2), fixed("STATE"), fixed("SLOTS"), folded("RUNS ON", 4), number("HEARD"), folded("JOBS", 2)
+        folded("WORKER", 3), fixed("STATE"), fixed("SLOTS"), folded("RUNS ON", 6), number("HEARD"), folded("JOBS", 2)
     )
     for worker in workers:
         table.add_row(
@@ -43,9 +43,9 @@ def slots_bar(used: int, slots: int) -> Text:
 
 def what_it_offers(worker: Worker) -> str:
     """Engines with their versions and size, then region and labels."""
-    engines = [f"{engine['runtime']} {engine['version']} {engine['arch']}" for engine in worker.engines]
-    size = worker.capacity
-    room = f"{size['cpus']:g} cpus {human_bytes(size['memory_bytes'])}"
+    engines = [f"{engine['runtime']} {engine['version']}" for engine in worker.engines]
+    size, arches = worker.capacity, {engine["arch"] for engine in worker.engines}
+    room = f"{'/'.join(sorted(arches))} {size['cpus']:g} cpus {human_bytes(size['memory_bytes'])}"
     labels = [f"{key}={text}" for key, text in worker.labels.items()]
     return ", ".join([*engines, room, *([worker.region] if worker.region else []), *labels])
 

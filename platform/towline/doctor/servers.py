@@ -55,12 +55,12 @@ def judge_redis(version: str) -> Finding:
     numbers = tuple(int(part) for part in version.split(".")[:2])
     if numbers < REDIS_LEAST:
         return failed("redis", version, "Install Redis 6.2 or newer: Celery's transport needs it.")
-    return fine("redis", f"{version} at {_without_password(settings.TOWLINE.redis_url)}")
+    return fine("redis", f"{version} at {without_password(settings.TOWLINE.redis_url)}")
 
 
 def broker() -> Finding:
     health.broker()
-    return fine("broker", f"answers at {_without_password(settings.TOWLINE.broker_url)}")
+    return fine("broker", f"answers at {without_password(settings.TOWLINE.broker_url)}")
 
 
 def clock() -> Finding:
@@ -92,7 +92,7 @@ def _client() -> redis.Redis:
     return redis.Redis.from_url(settings.TOWLINE.redis_url, socket_timeout=2, socket_connect_timeout=2)
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
     scheme, colon, rest = url.partition("://")
     return f"{scheme}{colon}{rest.rpartition('@')[2]}"
 

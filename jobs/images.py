@@ -20,7 +20,9 @@ def check_image(text: str) -> str:
     try:
         reference.Reference.parse_normalized_named(text)
     except reference.InvalidReference as error:
-        raise ValueError(f"{text[:80]!r} is no image reference; write it like busybox:1.36 or host:5000/tool") from error
+        raise ValueError(
+            f"{text[:80]!r} is no image reference; write it like busybox:1.36 or host:5000/tool"
+        ) from error
     first, slash, _ = text.partition("/")
     if slash and first != first.lower() and not _HOST.search(first):
         raise ValueError(f"{text[:80]!r} is no image reference: a repository name is lower case")

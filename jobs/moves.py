@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -29,7 +30,7 @@ def move(
     if to in FINAL_JOB or to in FINAL_ATTEMPT:
         changes.setdefault("finished_at", Now())
     with transaction.atomic():
-        table = type(row).objects.filter(pk=row.pk, state__in=sources(to), **(where or {}))  # type: ignore[attr-defined]
+        table = type(row).objects.filter(pk=row.pk, state__in=sources(to), **(where or {}))
         if not table.update(state=to, **changes):
             return False
         record(row, to.value, actor=actor, data=data)
@@ -39,7 +40,7 @@ def move(
 def record(row: Job | Attempt, kind: str, *, actor: str = "", data: dict[str, Any] | None = None) -> None:
     """Put one entry on the job's time-line and, once it is committed, tell who follows the job."""
     attempt = row if isinstance(row, Attempt) else None
-    job_id = attempt.job_id if attempt else row.pk
+    job_id: UUID = row.job_id if isinstance(row, Attempt) else row.pk
     name = f"attempt_{kind}" if attempt and kind in FINAL_ATTEMPT | FINAL_JOB | {"assigned", "running"} else kind
     Event.objects.create(job_id=job_id, attempt=attempt, kind=name, actor=actor, data=data or {})
     transaction.on_commit(lambda: announce(job_id))

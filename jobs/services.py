@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
@@ -36,7 +36,7 @@ class QueueFull(Exception):
     """More jobs wait than the installation allows."""
 
 
-def submit(spec: JobSpec, owner: AbstractBaseUser | None, *, idempotency_key: str | None = None) -> tuple[Job, bool]:
+def submit(spec: JobSpec, owner: User | None, *, idempotency_key: str | None = None) -> tuple[Job, bool]:
     """Store the job and hint that there is work. With the key of an earlier job, and its body: that job and False."""
     body = spec.model_dump(mode="json")
     digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
@@ -59,7 +59,7 @@ def _store(
     spec: JobSpec,
     body: dict[str, Any],
     project: Project,
-    owner: AbstractBaseUser | None,
+    owner: User | None,
     idempotency_key: str | None,
     digest: str,
 ) -> Job:
@@ -83,14 +83,14 @@ def _store(
     return job
 
 
-def _submitted_before(owner: AbstractBaseUser | None, key: str, digest: str) -> Job | None:
+def _submitted_before(owner: User | None, key: str, digest: str) -> Job | None:
     first = Job.objects.filter(owner=owner, idempotency_key=key).first()
     if first and first.idempotency_digest != digest:
         raise KeyReused
     return first
 
 
-def _open_project(name: str, owner: AbstractBaseUser | None) -> Project:
+def _open_project(name: str, owner: User | None) -> Project:
     project = Project.objects.filter(name=name).first()
     members = project.members.all() if project else Project.objects.none()
     barred = project is not None and members.exists() and not _may_use(project, owner)
@@ -99,8 +99,8 @@ def _open_project(name: str, owner: AbstractBaseUser | None) -> Project:
     return project
 
 
-def _may_use(project: Project, owner: AbstractBaseUser | None) -> bool:
-    if owner is None or getattr(owner, "is_superuser", False):
+def _may_use(project: Project, owner: User | None) -> bool:
+    if owner is None or owner.is_superuser:
         return True
     return project.members.filter(pk=owner.pk).exists()
 
@@ -125,7 +125,12 @@ def cancel(job: Job, actor: str) -> bool:
         if asked:
             record(job, "cancel_requested", actor=actor)
         verdict = cancelled_by(actor)
-        end = {"verdict": verdict.as_json(), "verdict_code": verdict.code, "waiting_reason": "", "waiting_detail": ""}
+        end: dict[str, Any] = {
+            "verdict": verdict.as_json(),
+            "verdict_code": verdict.code,
+            "waiting_reason": "",
+            "waiting_detail": "",
+        }
         if not move(job, JobState.CANCELLED, actor=actor, where={"state": JobState.QUEUED}, **end):
             hand_over("workers.carry_out_cancel", str(job.pk))
     job.refresh_from_db()

@@ -7,7 +7,7 @@ Whether a project or a worker exists is not asked here.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import (

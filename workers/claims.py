@@ -5,6 +5,8 @@ Every claim and every hand-over raises the fence, so that what the owner before 
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
@@ -27,7 +29,7 @@ def claim(attempt_id: int, worker: str, boot: str) -> Attempt | None:
         if attempt is None or attempt.is_final:
             return None
         mine = {"worker": worker, "fence": attempt.fence, "boot": ""}
-        taken = {"fence": attempt.fence + 1, "boot": boot, "lease_until": Now() + lease()}
+        taken: dict[str, Any] = {"fence": attempt.fence + 1, "boot": boot, "lease_until": Now() + lease()}
         if attempt.state == AttemptState.ASSIGNED:
             won = move(attempt, AttemptState.STARTING, where=mine, actor=worker, claimed_at=Now(), **taken)
         else:
@@ -59,7 +61,7 @@ def let_go(attempt: Attempt, fence: int) -> bool:
     """Give it up unfinished: its container runs on, and whoever reaches the engine goes on with it at once."""
     with transaction.atomic():
         freed = Attempt.objects.filter(pk=attempt.pk, fence=fence, state__in=ACTIVE_ATTEMPT).update(
-            boot="", fence=F("fence") + 1, lease_until=Now()
+            boot="", fence=F("fence") + 1, lease_until=Now(), orphan_seen_at=None
         )
         if freed:
             record(attempt, "detached", actor=attempt.worker)
@@ -71,7 +73,7 @@ def hand_over(attempt: Attempt, worker: str) -> bool:
     with transaction.atomic():
         given = Attempt.objects.filter(
             pk=attempt.pk, fence=attempt.fence, worker=attempt.worker, boot=attempt.boot, state__in=ACTIVE_ATTEMPT
-        ).update(worker=worker, boot="", fence=F("fence") + 1, lease_until=Now() + lease())
+        ).update(worker=worker, boot="", fence=F("fence") + 1, lease_until=Now() + lease(), orphan_seen_at=None)
         if given:
             record(attempt, "handed_over", data={"from": attempt.worker, "to": worker})
             attempt.worker = worker

@@ -52,7 +52,7 @@ class Keeper(threading.Thread):
         with self._lock:
             self._runs[run.attempt.pk] = run
         if self._stopping.is_set():
-            run.leave()
+            run.grip.leave()
 
     def let_go(self, run: Run) -> None:
         with self._lock:
@@ -69,7 +69,7 @@ class Keeper(threading.Thread):
         with self._lock:
             runs = list(self._runs.values())
         for run in runs:
-            run.leave()
+            run.grip.leave()
         self._wake.set()
 
     @property
@@ -132,9 +132,9 @@ class Keeper(threading.Thread):
         for pk, run in runs:
             fence, cancelled = mine.get(pk, (None, False))
             if cancelled:
-                run.cancel()
+                run.grip.cancel()
             if fence != run.fence and not Attempt.objects.filter(pk=pk, state__in=FINAL_ATTEMPT).exists():
-                run.leave()
+                run.grip.leave()
 
     def _tidy(self) -> None:
         """Remove containers of ended attempts that whoever ended them could not."""
@@ -174,4 +174,3 @@ def install(keeper: Keeper) -> None:
 def current() -> Keeper | None:
     """The keeper of this process; None in one that runs no jobs."""
     return _current
-

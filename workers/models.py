@@ -83,7 +83,7 @@ class Worker(Stamped):
 
     def _clock(self) -> datetime:
         clock: datetime | None = getattr(self, "clock", None)
-        return clock or Worker.objects.with_clock().values_list("clock", flat=True).get(pk=self.pk)
+        return clock or Worker.objects.with_clock().get(pk=self.pk)._clock()
 
     @property
     def runtimes(self) -> list[str]:
@@ -96,7 +96,9 @@ class Worker(Stamped):
     @property
     def capacity(self) -> dict[str, Any]:
         """Of its biggest engine: cpus, memory in bytes, gpus."""
-        return {key: max((engine[key] for engine in self.engines), default=0) for key in ("cpus", "memory_bytes", "gpus")}
+        return {
+            key: max((engine[key] for engine in self.engines), default=0) for key in ("cpus", "memory_bytes", "gpus")
+        }
 
 
 def engine_ids(workers: Iterable[Worker]) -> set[str]:

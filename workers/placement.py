@@ -140,7 +140,10 @@ def lacks(site: Site, needs: Needs) -> str | None:
         (needs.region not in (None, site.region), f"region {site.region or 'none'}, not {needs.region}"),
         (bool(missing), f"no label {', '.join(missing)}"),
         (needs.cpus > site.cpus, f"{site.cpus:g} cpus, not {needs.cpus:g}"),
-        (needs.memory_bytes > site.memory_bytes, f"{site.memory_bytes >> 20} MiB of memory, not {needs.memory_bytes >> 20}"),
+        (
+            needs.memory_bytes > site.memory_bytes,
+            f"{site.memory_bytes >> 20} MiB of memory, not {needs.memory_bytes >> 20}",
+        ),
         (needs.gpus > site.gpus, f"{site.gpus} gpus, not {needs.gpus}"),
     )
     return next((text for wrong, text in checks if wrong), None)

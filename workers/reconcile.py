@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -16,11 +17,12 @@ from jobs.verdicts import Verdict
 
 from . import claims
 from .ending import Ending, finish
-from .models import Worker, adoption_grace
+from .models import Worker, adoption_grace, lease
 from .placing import place_waiting
 
 log = logging.getLogger(__name__)
 MOST = 500
+LOOK_GAP = timedelta(seconds=30)  # between two rounds, at the slowest: the timer alone makes one every 10 s
 
 
 @dataclass
@@ -77,14 +79,27 @@ def _heir(attempt: Attempt, alive: list[Worker]) -> Worker | None:
 
 
 def _past_grace(attempt: Attempt) -> bool:
-    return Attempt.objects.filter(pk=attempt.pk, lease_until__lt=Now() - adoption_grace()).exists()
+    """Whether somebody was there to see, all through the grace, that nobody adopts it.
+
+    The lease's end alone says too little: after the whole platform was down, whoever reconciles first would declare lost
+    what the run worker, still starting, is about to adopt.
+    """
+    this = Attempt.objects.filter(pk=attempt.pk, fence=attempt.fence)
+    watched = this.filter(orphan_seen_at__gt=Now() - max(lease(), LOOK_GAP))
+    if not watched.update(orphan_seen_at=Now()):
+        this.update(orphaned_at=Now(), orphan_seen_at=Now())
+    return this.filter(orphaned_at__lte=Now() - adoption_grace()).exists()
 
 
 def _declare_lost(attempt: Attempt) -> bool:
     verdict = Verdict(
         "worker_lost",
         "The worker that ran it is gone, and nobody else reaches its engine.",
-        (f"worker {attempt.worker}", f"engine {attempt.engine}", f"lease ended {attempt.lease_until:%Y-%m-%d %H:%M:%S} UTC"),
+        (
+            f"worker {attempt.worker}",
+            f"engine {attempt.engine}",
+            f"lease ended {attempt.lease_until:%Y-%m-%d %H:%M:%S} UTC",
+        ),
         "Start the worker again. With retry.max_attempts above 1 the job is tried again by itself.",
     )
     log.warning("%s is lost: %s", attempt, verdict.summary)

@@ -15,8 +15,9 @@ from jobs.states import ACTIVE_ATTEMPT
 from . import claims, keeper, placing
 from .ending import Ending
 from .engines import driver
+from .grip import Left
 from .reconcile import reconcile as reconcile_all
-from .runner import Left, Run
+from .runner import Run
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def carry_out_cancel(job_id: str) -> None:
         current_app.control.broadcast("look", destination=list(names))
 
 
-@control_command()  # type: ignore[untyped-decorator]
+@control_command()
 def look(state: Any) -> dict[str, str]:
     """Remote control, answered by the worker's main thread: full slots do not delay it."""
     if (ours := keeper.current()) is not None:

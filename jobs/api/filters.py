@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import django_filters
@@ -49,7 +50,8 @@ class JobFilter(django_filters.FilterSet):
         fields: list[str] = []
 
     def with_labels(self, jobs: JobQuerySet, name: str, value: str) -> JobQuerySet:
-        for pair in self.data.getlist("label") if hasattr(self.data, "getlist") else [value]:
+        asked: Any = self.request  # DRF's: it has query_params
+        for pair in asked.query_params.getlist("label"):
             key, colon, text = pair.partition(":")
             if not colon:
                 raise ParseError("label: write it as label=key:value")
@@ -67,11 +69,10 @@ class JobFilter(django_filters.FilterSet):
         return jobs.filter(Q(name__icontains=value) | Q(image__icontains=value) | Q(pk__startswith=value.lower()))
 
 
-
 class KnownOrdering(OrderingFilter):
     """DRF's, but a field that can't be ordered by is an error rather than ignored."""
 
-    def remove_invalid_fields(self, queryset: Any, fields: list[str], view: Any, request: Request) -> list[str]:
+    def remove_invalid_fields(self, queryset: Any, fields: Iterable[str], view: Any, request: Request) -> list[str]:
         valid = super().remove_invalid_fields(queryset, fields, view, request)
         if unknown := [field for field in fields if field not in valid]:
             raise ParseError(f"ordering: unknown {', '.join(unknown)}: choose from {', '.join(view.ordering_fields)}")
@@ -81,7 +82,12 @@ class KnownOrdering(OrderingFilter):
 class KnownFilters(DjangoFilterBackend):
     """django-filter's, but a parameter nobody reads is an error rather than ignored."""
 
-    def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
+    def filter_queryset(
+        self,
+        request: Request,  # type: ignore[override]  # DRF's request is what views get
+        queryset: Any,
+        view: Any,
+    ) -> Any:
         known = {*view.filterset_class.base_filters, "limit", "cursor", "ordering"}
         if unknown := set(request.query_params) - known:
             raise ParseError(f"unknown filter {', '.join(sorted(unknown))}: choose from {', '.join(sorted(known))}")

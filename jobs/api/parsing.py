@@ -21,7 +21,9 @@ class BodyTooLarge(APIException):
 
 
 class StrictJSONParser(JSONParser):
-    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
         body = stream.read(BODY_BYTES + 1)
         if len(body) > BODY_BYTES:
             raise BodyTooLarge

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -53,27 +54,26 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
     return Response(body, status=body["status"], headers=headers, content_type=CONTENT_TYPE)
 
 
-def _translate(error: Exception) -> tuple[dict[str, Any], dict[str, str]] | None:
-    if isinstance(error, SpecError):
-        return _invalid(field_errors(error)), {}
-    if isinstance(error, Rejected):
-        return _invalid(error.errors), {}
-    if isinstance(error, KeyReused):
-        detail = "This Idempotency-Key was used with another body: take a new key, or send the same body."
-        return problem(409, detail, slug="idempotency-key-reused"), {}
-    if isinstance(error, QueueFull):
-        detail = "As many jobs wait as this installation allows (TOWLINE_MAX_QUEUED): try again later."
-        return problem(429, detail, slug="queue-full"), {"Retry-After": "10"}
-    if isinstance(error, DatabaseError):
-        log.error("the database failed a request: %s", error)
-        return problem(503, "The database does not answer just now: try again.", slug="database"), {"Retry-After": "2"}
-    if isinstance(error, Http404):
-        return problem(404, "There is nothing here that you may see."), {}
-    if isinstance(error, PermissionDenied):
-        return problem(403, "You may not do that."), {}
-    if isinstance(error, exceptions.APIException):
-        return _from_drf(error)
-    return None
+Answer = tuple[dict[str, Any], dict[str, str]]  # body, headers
+
+
+def _translate(error: Exception) -> Answer | None:
+    return next((answer(error) for kind, answer in ANSWERS.items() if isinstance(error, kind)), None)
+
+
+def _key_reused(error: Any) -> Answer:
+    detail = "This Idempotency-Key was used with another body: take a new key, or send the same body."
+    return problem(409, detail, slug="idempotency-key-reused"), {}
+
+
+def _queue_full(error: Any) -> Answer:
+    detail = "As many jobs wait as this installation allows (TOWLINE_MAX_QUEUED): try again later."
+    return problem(429, detail, slug="queue-full"), {"Retry-After": "10"}
+
+
+def _database(error: Any) -> Answer:
+    log.error("the database failed a request: %s", error)
+    return problem(503, "The database does not answer just now: try again.", slug="database"), {"Retry-After": "2"}
 
 
 def _invalid(errors: dict[str, list[str]]) -> dict[str, Any]:
@@ -81,16 +81,28 @@ def _invalid(errors: dict[str, list[str]]) -> dict[str, Any]:
     return problem(400, f"Mend these and send it again: {fields}.", errors, slug="invalid")
 
 
-def _from_drf(error: exceptions.APIException) -> tuple[dict[str, Any], dict[str, str]]:
+def _from_drf(error: Any) -> Answer:
     headers: dict[str, str] = {}
     if getattr(error, "auth_header", None):
-        headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
+        headers["WWW-Authenticate"] = error.auth_header
     if getattr(error, "wait", None):
-        headers["Retry-After"] = str(int(error.wait))  # type: ignore[attr-defined]
+        headers["Retry-After"] = str(int(error.wait))
     if isinstance(error, exceptions.ValidationError) and isinstance(error.detail, dict):
         return _invalid({str(field): [str(text) for text in texts] for field, texts in error.detail.items()}), headers
     detail = error.detail if isinstance(error.detail, str) else "; ".join(map(str, error.detail))
     return problem(error.status_code, str(detail)), headers
+
+
+ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
+    SpecError: lambda error: (_invalid(field_errors(error)), {}),
+    Rejected: lambda error: (_invalid(error.errors), {}),
+    KeyReused: _key_reused,
+    QueueFull: _queue_full,
+    DatabaseError: _database,
+    Http404: lambda error: (problem(404, "There is nothing here that you may see."), {}),
+    PermissionDenied: lambda error: (problem(403, "You may not do that."), {}),
+    exceptions.APIException: _from_drf,
+}
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -87,7 +87,9 @@ class JobCancel(VisibleJobs):
 class JobWait(VisibleJobs):
     serializer_class = JobSerializer
 
-    @extend_schema(parameters=[OpenApiParameter("timeout", float, description="Seconds, at most 300; 30 when left out.")])
+    @extend_schema(
+        parameters=[OpenApiParameter("timeout", float, description="Seconds, at most 300; 30 when left out.")]
+    )
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
         """The job once it is final, or as it stands when the time-out is over."""
         seconds = seconds_parameter(request, "timeout", 30.0, WAIT_SECONDS_MOST)

@@ -31,7 +31,9 @@ class StoredLine:
     def time(self) -> str:
         """RFC 3339 in UTC, to the microsecond."""
         seconds, nanos = divmod(self.at_ns, 1_000_000_000)
-        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=nanos // 1000).isoformat().replace("+00:00", "Z")
+        return (
+            datetime.fromtimestamp(seconds, UTC).replace(microsecond=nanos // 1000).isoformat().replace("+00:00", "Z")
+        )
 
     def as_json(self) -> dict[str, Any]:
         return {"n": self.n, "time": self.time, "stream": self.stream, "text": self.text}

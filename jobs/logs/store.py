@@ -33,19 +33,24 @@ def position(attempt: Attempt) -> Position:
     return Position(attempt.log_lines, attempt.log_bytes, attempt.log_cursor)
 
 
-def append(attempt: Attempt, fence: int, at: Position, lines: Sequence[tuple[bytes, str, int]], cursor: str) -> Position:
+def append(
+    attempt: Attempt, fence: int, at: Position, lines: Sequence[tuple[bytes, str, int]], cursor: str
+) -> Position:
     """Store lines behind `at` and answer where the log ends now. Raises Fenced when `fence` or `at` is not the current one."""
     data, index, count = pack(lines)
     with transaction.atomic():
         ours = Attempt.objects.filter(pk=attempt.pk, fence=fence, log_lines=at.lines, log_sealed_at=None)
-        if not ours.update(
-            log_cursor=cursor, log_lines=F("log_lines") + count, log_bytes=F("log_bytes") + len(data)
-        ):
+        if not ours.update(log_cursor=cursor, log_lines=F("log_lines") + count, log_bytes=F("log_bytes") + len(data)):
             raise Fenced
         LogChunk.objects.bulk_create(
             [
                 LogChunk(
-                    attempt_id=attempt.pk, first_line=at.lines + 1, lines=count, first_offset=at.bytes, data=data, index=index
+                    attempt_id=attempt.pk,
+                    first_line=at.lines + 1,
+                    lines=count,
+                    first_offset=at.bytes,
+                    data=data,
+                    index=index,
                 )
             ]
         )
@@ -56,6 +61,11 @@ def append(attempt: Attempt, fence: int, at: Position, lines: Sequence[tuple[byt
 def sealing(attempt: Attempt) -> dict[str, object]:
     """What to write on the attempt when its log is over; goes into the transaction that finishes it."""
     digest = hashlib.sha256()
-    for data in LogChunk.objects.filter(attempt_id=attempt.pk).order_by("first_line").values_list("data", flat=True).iterator(16):
+    for data in (
+        LogChunk.objects.filter(attempt_id=attempt.pk)
+        .order_by("first_line")
+        .values_list("data", flat=True)
+        .iterator(16)
+    ):
         digest.update(data)
     return {"log_sha256": digest.hexdigest(), "log_sealed_at": Now()}

@@ -23,9 +23,16 @@ class Attempt(Stamped):
     runtime = models.CharField(max_length=20)
     engine = models.CharField(max_length=200, blank=True, help_text="The engine's own id; who reaches it may adopt.")
     fence = models.PositiveIntegerField(default=0)
-    boot = models.CharField(max_length=32, blank=True, help_text="Of the worker's process that claimed it; empty: nobody.")
+    boot = models.CharField(
+        max_length=32, blank=True, help_text="Of the worker's process that claimed it; empty: nobody."
+    )
     lease_until = models.DateTimeField(null=True, blank=True)
-    task_id = models.CharField(max_length=255, blank=True, help_text="Celery's id of the run; the key of its TaskResult.")
+    # While nobody keeps it: since when that was seen without a break, and when last. See workers.reconcile.
+    orphaned_at = models.DateTimeField(null=True, blank=True)
+    orphan_seen_at = models.DateTimeField(null=True, blank=True)
+    task_id = models.CharField(
+        max_length=255, blank=True, help_text="Celery's id of the run; the key of its TaskResult."
+    )
 
     handle = models.JSONField(null=True, blank=True)
     image_digest = models.CharField(max_length=600, blank=True)
@@ -68,9 +75,7 @@ class Attempt(Stamped):
                 name="attempt_finished_iff_final",
             ),
             models.CheckConstraint(
-                condition=Q(state=AttemptState.SUCCEEDED)
-                | Q(state__in=ACTIVE_ATTEMPT)
-                | Q(verdict__isnull=False),
+                condition=Q(state=AttemptState.SUCCEEDED) | Q(state__in=ACTIVE_ATTEMPT) | Q(verdict__isnull=False),
                 name="attempt_end_has_verdict",
             ),
             models.CheckConstraint(condition=Q(number__gte=1), name="attempt_number_from_1"),

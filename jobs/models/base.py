@@ -27,7 +27,7 @@ class Stamped(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
-            self.updated_at = Now()  # type: ignore[assignment]  # an expression is what the database's clock needs
+            self.updated_at = Now()
             if kwargs.get("update_fields") is not None:
                 kwargs["update_fields"] = {*kwargs["update_fields"], "updated_at"}
         super().save(*args, **kwargs)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from .base import Stamped
 from django.db import models
+
+from .base import Stamped
 
 
 class Installation(Stamped):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -34,9 +34,9 @@ WAITING_REASONS = (
 
 
 class JobQuerySet(StampedQuerySet["Job"]):
-    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> JobQuerySet:
+    def visible_to(self, user: User | AnonymousUser) -> JobQuerySet:
         """Their own, their projects', or all of them for who may view jobs in the admin."""
-        if getattr(user, "is_superuser", False) or (user.is_active and user.has_perm("jobs.view_job")):  # type: ignore[union-attr]
+        if user.is_active and user.has_perm("jobs.view_job"):
             return self
         return self.filter(Q(owner_id=user.pk) | Q(project__members=user.pk)).distinct()
 
@@ -61,7 +61,9 @@ class Job(Stamped):
     state = models.CharField(max_length=20, choices=JobState, default=JobState.QUEUED, editable=False)
     attempts_count = models.PositiveIntegerField(default=0)
     queued_at = models.DateTimeField(db_default=Now())
-    not_before = models.DateTimeField(null=True, blank=True, help_text="Waits until then: run_at, or a retry's backoff.")
+    not_before = models.DateTimeField(
+        null=True, blank=True, help_text="Waits until then: run_at, or a retry's backoff."
+    )
     queue_until = models.DateTimeField(null=True, blank=True, help_text="Its queue time-out ends then.")
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

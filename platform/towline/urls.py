@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from jobs.api import problems
 
 from . import health, schema
 
-api = [
+api: list[URLPattern | URLResolver] = [
     path("", include("jobs.api.urls")),
     path("", include("workers.api.urls")),
     path("schema/", schema.openapi, name="schema"),

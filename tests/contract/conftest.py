@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.harness import DockerHarness, Harness, Missing, ProcessHarness
+from tests.contract.harness import DockerHarness, Harness, MissingError, ProcessHarness
 from workers.drivers.protocol import LABEL_ATTEMPT, LABEL_INSTALLATION, LABEL_JOB, ContainerSpec, Driver
 
 RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
@@ -28,7 +28,7 @@ def _make(runtime: str, tmp_path_factory: pytest.TempPathFactory) -> Harness:
         return ProcessHarness(tmp_path_factory.mktemp("jobs"))
     try:
         return DockerHarness()
-    except Missing as missing:
+    except MissingError as missing:
         if "docker" in os.environ.get("TOWLINE_REQUIRE", "").split(","):
             pytest.fail(f"docker is required: {missing}")
         pytest.skip(f"docker: {missing}")

@@ -43,7 +43,11 @@ def verdict_of(driver: Driver, spec: ContainerSpec) -> Verdict:
         handle = driver.start(spec)
     except Refused as refused:
         return refused.verdict
-    verdict = driver.judge(until_over(driver, handle))
+    return judged(driver, until_over(driver, handle))
+
+
+def judged(driver: Driver, seen: Observation) -> Verdict:
+    verdict = driver.judge(seen)
     assert verdict is not None, "a success"
     return verdict
 

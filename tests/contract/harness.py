@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ from workers.drivers.process.plan import plan
 from workers.drivers.protocol import ContainerSpec, Driver
 
 
-class Missing(Exception):
+class MissingError(Exception):
     """This machine lacks what the runtime needs; `str()` says what."""
 
 
@@ -69,7 +70,7 @@ class ProcessHarness:
 class DockerHarness:
     def __init__(self) -> None:
         self.client, make_driver, ensure_image = _docker()
-        self.image = ensure_image(self.client)
+        self.image = ensure_image(self.client.api)
         self.make_driver = make_driver
         self.driver: Driver = make_driver()
         self.strangers: list[Any] = []
@@ -105,18 +106,20 @@ class DockerHarness:
 
 
 def _docker() -> tuple[Any, Any, Any]:
-    """Client, driver class and image maker; `Missing` when one of them is."""
+    """Client, driver class and image maker; `MissingError` when one of them is."""
     try:
         from docker import DockerClient
         from docker.errors import DockerException
 
-        from workers.drivers.docker.busybox import ensure_demo_image
-        from workers.drivers.docker.driver import DockerDriver
+        make_driver = import_module("workers.drivers.docker.driver").DockerDriver
+        ensure_image = import_module("workers.drivers.docker.busybox").ensure_demo_image
     except ImportError as error:
-        raise Missing(f"no Docker driver: {error}") from error
+        raise MissingError(f"no Docker driver: {error}") from error
     try:
         client = DockerClient.from_env(timeout=10)
         client.ping()
     except DockerException as error:
-        raise Missing(f"no Docker engine at {os.environ.get('DOCKER_HOST', 'its default socket')}: {error}") from error
-    return client, DockerDriver, ensure_demo_image
+        raise MissingError(
+            f"no Docker engine at {os.environ.get('DOCKER_HOST', 'its default socket')}: {error}"
+        ) from error
+    return client, make_driver, ensure_image

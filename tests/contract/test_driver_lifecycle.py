@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.conftest import SpecMaker
-from tests.contract.following import eventually, follow, processes_with, run, text, until_over, until_said
+from tests.contract.following import eventually, follow, judged, processes_with, run, text, until_over, until_said
 from tests.contract.harness import Harness
 from workers.drivers.protocol import LABEL_INSTALLATION, ContainerSpec, Driver, Handle, Phase, Refused
 
@@ -26,7 +26,7 @@ import json, os, sys
 from workers.drivers.protocol import ContainerSpec
 handle = driver.start(ContainerSpec(**json.loads(sys.argv[1])))
 print(json.dumps(handle.as_json()), flush=True)
-if {die}: os.kill(os.getpid(), 9)
+if {die}: os.killpg(0, 9)
 """
 
 
@@ -40,7 +40,7 @@ def worker(harness: Harness, spec: ContainerSpec, *, die: bool) -> subprocess.Po
     """A process of its own that starts the container and prints the handle."""
     code = WORKER.format(source=harness.source, die=die)
     argv = [sys.executable, "-c", code, json.dumps(asdict(spec))]
-    return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def handle_from(process: subprocess.Popen[str]) -> Handle:
@@ -83,7 +83,8 @@ def test_a_crash_between_create_and_start_is_made_good(
 ) -> None:
     harness.create_only(counted)
     seen = driver.find(counted.name)
-    assert seen and seen.phase is Phase.CREATED and seen.started_at is None and seen.exit_code is None
+    assert seen
+    assert (seen.phase, seen.started_at, seen.exit_code) == (Phase.CREATED, None, None)
     assert list(driver.logs(seen.handle, None)) == []
     driver.stop(seen.handle, 0)
     assert driver.start(counted) == seen.handle
@@ -114,12 +115,14 @@ def test_it_is_found_again_after_a_restart(harness: Harness, driver: Driver, spe
     first = until_said(driver, handle, b"one")
     later = harness.another()
     seen = later.find(wanted.name)
-    assert seen and seen.handle == Handle.from_json(json.loads(json.dumps(handle.as_json())))
+    assert seen
+    assert seen.handle == Handle.from_json(json.loads(json.dumps(handle.as_json())))
     assert [line.data for line in follow(later, seen.handle, first.cursor)] == [b"two\n"]
     assert later.inspect(handle).exit_code == 5
 
 
 def test_it_outlives_a_killed_worker(harness: Harness, driver: Driver, spec: SpecMaker) -> None:
+    """With all of the worker's process group, as a supervisor or a terminal would kill it."""
     wanted = spec("echo one; sleep 1.5; echo two")
     dying = worker(harness, wanted, die=True)
     handle = handle_from(dying)
@@ -135,9 +138,9 @@ def test_one_that_obeys_ends_with_143(driver: Driver, spec: SpecMaker) -> None:
     until_said(driver, handle, b"ready")
     driver.stop(handle, 10)
     seen = until_over(driver, handle)
-    verdict = driver.judge(seen)
     assert seen.exit_code == 143
-    assert verdict and verdict.code == "killed_by_signal" and "SIGTERM" in verdict.summary
+    assert judged(driver, seen).code == "killed_by_signal"
+    assert "SIGTERM" in judged(driver, seen).summary
 
 
 def test_one_that_does_not_is_killed(driver: Driver, spec: SpecMaker) -> None:
@@ -148,9 +151,8 @@ def test_one_that_does_not_is_killed(driver: Driver, spec: SpecMaker) -> None:
     assert driver.inspect(handle).phase is Phase.RUNNING
     driver.stop(handle, 0)
     seen = until_over(driver, handle)
-    verdict = driver.judge(seen)
     assert (seen.exit_code, seen.oom_killed) == (137, False)
-    assert verdict and verdict.code == "killed_by_signal"
+    assert judged(driver, seen).code == "killed_by_signal"
 
 
 def test_what_it_said_before_the_kill_is_kept(driver: Driver, spec: SpecMaker) -> None:

@@ -235,9 +235,7 @@ class Driver(Protocol):
 class Images(Protocol):
     """Of drivers whose runtime needs an image in place before `start`."""
 
-    def resolve(
-        self, reference: str, arch: str | None, progress: Callable[[PullProgress], None]
-    ) -> Image:
+    def resolve(self, reference: str, arch: str | None, progress: Callable[[PullProgress], None]) -> Image:
         """Have the image on the engine, pulling when it is missing. Raises `Refused` with an `image_*` verdict."""
         ...
 

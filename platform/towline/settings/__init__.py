@@ -14,7 +14,7 @@ from .environment import REPOSITORY, Environment
 
 def _read_environment() -> Environment:
     try:
-        return Environment()  # type: ignore[call-arg]  # every field has a default, the plugin overlooks it
+        return Environment()
     except ValidationError as errors:
         lines = [f"  {'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in errors.errors()]
         sys.exit("Towline can't start, the environment needs mending:\n" + "\n".join(lines))
@@ -154,7 +154,7 @@ if ENVIRONMENT.TOWLINE_HTTPS:
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "jobs.api.authentication.BearerToken",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

@@ -5,8 +5,10 @@ Every field's description is the documentation: docs/settings.md is made from he
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
+import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -14,6 +16,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+SOCKET_PATH_LONGEST = 100  # the kernel's limit is 107 bytes
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -69,7 +72,10 @@ class Environment(BaseSettings):
     )
     TOWLINE_SLOTS: int = Field(8, ge=1, le=1000, description="Jobs a run worker runs at once.")
     TOWLINE_CPU_OVERCOMMIT: float = Field(
-        4.0, ge=1, le=100, description="All jobs of a worker together may ask for this many times its cpus. Memory never."
+        4.0,
+        ge=1,
+        le=100,
+        description="All jobs of a worker together may ask for this many times its cpus. Memory never.",
     )
     TOWLINE_WORKER_NAME: str | None = Field(None, description="The run worker's name. Unset: `run@<host name>`.")
     TOWLINE_REGION: str = Field("", max_length=50, description="The region a run worker is in; jobs may ask for one.")
@@ -148,9 +154,17 @@ class Environment(BaseSettings):
         return self.DATABASE_URL or f"sqlite:///{self.TOWLINE_DATA_DIR / 'towline.sqlite3'}"
 
     @property
+    def redis_socket(self) -> Path:
+        """Of the Redis that `up` starts: in the data folder, unless its path is too long for a socket."""
+        path = self.TOWLINE_DATA_DIR / "redis" / "redis.sock"
+        if len(str(path)) <= SOCKET_PATH_LONGEST:
+            return path
+        digest = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"towline-{os.getuid()}-{digest}" / "redis.sock"
+
+    @property
     def redis_url(self) -> str:
-        """The given Redis, or the socket of the one that `up` starts in the data folder."""
-        return self.REDIS_URL or f"unix://{self.TOWLINE_DATA_DIR / 'redis' / 'redis.sock'}"
+        return self.REDIS_URL or f"unix://{self.redis_socket}"
 
     @property
     def broker_url(self) -> str:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException
+from socket import socket
 from typing import Any
 
 from docker import APIClient
@@ -84,3 +85,9 @@ class Connection:
         except HTTPError as error:
             create_api_error_from_http_exception(error)
         return response
+
+
+def socket_of(response: Response) -> socket:
+    """The socket under a streamed response, where the SDK takes it from too."""
+    found: socket = response.raw._fp.fp.raw._sock  # type: ignore[union-attr]
+    return found

@@ -15,7 +15,7 @@ from requests import Response
 from jobs.verdicts import Verdict
 from workers.drivers.docker import judge, observe
 from workers.drivers.docker.connection import Connection, asking
-from workers.drivers.docker.engine import engine_of, has_gpu_runtime
+from workers.drivers.docker.engine import engine_of, has_gpu_runtime, loses_newlines
 from workers.drivers.docker.images import ImageStore
 from workers.drivers.docker.locks import HostLocks
 from workers.drivers.docker.logs import LogReader
@@ -38,6 +38,7 @@ from workers.drivers.protocol import (
 )
 
 GIB = 1024**3
+SEARCH_SECONDS = 300.0  # the engine searches some 400,000 lines a second
 INIT_EXIT_CODES = (1, 126, 127)  # of an init that could not execute the command
 
 
@@ -69,7 +70,7 @@ class DockerDriver:
     ) -> None:
         self._connection = Connection(base_url, timeout_seconds)
         self._silence = silence_seconds
-        self._engine_id = ""
+        self._engine: Engine | None = None
         locks = HostLocks(lock_dir or default_lock_dir())
         self._starter = Starter(self._connection, locks, start_slots or os.cpu_count() or 1, start_seconds, log_bytes)
         self._images = ImageStore(self._connection, locks, pull_silence_seconds)
@@ -78,26 +79,27 @@ class DockerDriver:
         """See the protocol. A container that cannot start stays as an exited one with `error`."""
         if spec.gpus and not self._has_gpus():
             raise Refused(NO_GPU)
-        return self._starter.start(spec, self._place()).handle
+        return self._starter.start(spec, self._known().id).handle
 
     def inspect(self, handle: Handle) -> Observation:
         seen = self._look(handle)
         if seen.phase is Phase.EXITED and not seen.error and seen.exit_code in INIT_EXIT_CODES:
-            return dataclasses.replace(seen, error=self._last_words_of_init(handle))
+            return self._with_last_words_of_init(seen)
         return seen
 
     def find(self, name: str) -> Observation | None:
         with asking(f"find {name}"):
             try:
-                found = observe.observe(self._connection.client.inspect_container(name), self._place())
+                found = observe.observe(self._connection.client.inspect_container(name), self._known().id)
             except NotFound:
                 return None
         # The engine also finds by the beginning of an id.
-        return found if found.handle.name == name and observe.is_ours(found.labels) else None
+        is_it = found.handle.name == name and observe.is_ours(found.labels) and found.phase is not Phase.GONE
+        return found if is_it else None
 
     def survey(self, installation: str) -> Iterator[Observation]:
         """Without exit codes, errors and times: those take one `inspect` each."""
-        place = self._place()
+        place = self._known().id
         with asking("list the containers"):
             listed = self._connection.client.containers(
                 all=True, filters={"label": [f"{LABEL_INSTALLATION}={installation}"]}
@@ -145,8 +147,8 @@ class DockerDriver:
                 return None
 
     def _look(self, handle: Handle) -> Observation:
-        if handle.place != self._place():
-            raise Unavailable(f"{handle.name} is on the engine {handle.place}, this one is {self._place()}")
+        if handle.place != self._known().id:
+            raise Unavailable(f"{handle.name} is on the engine {handle.place}, this one is {self._known().id}")
         with asking(f"inspect {handle.name}"):
             try:
                 return observe.observe(self._connection.client.inspect_container(handle.uid), handle.place)
@@ -154,31 +156,39 @@ class DockerDriver:
                 return observe.gone(handle)
 
     def _reader(self, handle: Handle, after: str | None, *, follow: bool) -> LogReader:
-        def open_log(asked: Mapping[str, str | int]) -> Response:
+        def open_log(asked: Mapping[str, str | int], read_seconds: float) -> Response:
             path = f"/containers/{handle.uid}/logs"
-            return self._connection.request("GET", path, params=asked, read_seconds=self._silence, stream=True)
+            return self._connection.request("GET", path, params=asked, read_seconds=read_seconds, stream=True)
 
-        return LogReader(open_log, after, follow)
+        return LogReader(open_log, after, follow, self._silence, SEARCH_SECONDS, loses_newlines(self._known()))
 
-    def _last_words_of_init(self, handle: Handle) -> str:
-        """The init's line about a command that it could not execute: the engine itself knows only the exit code."""
-        with asking(f"read the last line of {handle.name}"):
+    def _with_last_words_of_init(self, seen: Observation) -> Observation:
+        """With the init's line about a command that it could not execute: the engine itself knows only the exit code.
+
+        The architectures, because the init takes a program for another processor for a missing one when the image
+        has no shell.
+        """
+        with asking(f"read the last words of {seen.handle.name}"):
             try:
-                words = self._connection.client.logs(handle.uid, stdout=False, tail=1)
-            except APIError:
-                return ""
+                words = self._connection.client.logs(seen.handle.uid, stdout=False, tail=1)
+                image = self._connection.client.inspect_image(seen.raw["Image"])  # type: ignore[no-untyped-call]
+            except NotFound:
+                return seen
         line = words.decode(errors="replace").strip()
-        return line if line.startswith(judge.FATAL_INIT) else ""
+        if not line.startswith(judge.FATAL_INIT):
+            return seen
+        built_for = {"ImageArchitecture": image["Architecture"], "EngineArchitecture": self._known().arch}
+        return dataclasses.replace(seen, error=line, raw={**seen.raw, **built_for})
 
     def _has_gpus(self) -> bool:
         with asking("tell about its GPUs"):
             return has_gpu_runtime(self._connection.client.info())
 
-    def _place(self) -> str:
-        """The engine's id, asked once: a handle of another engine must never look like a container that is gone."""
-        if not self._engine_id:
-            self._engine_id = self.probe().id
-        return self._engine_id
+    def _known(self) -> Engine:
+        """The engine, asked once: a handle of another one must never look like a container that is gone."""
+        if self._engine is None:
+            self._engine = self.probe()
+        return self._engine
 
     def _quietly(self, statuses: set[int], call: Callable[[], Any]) -> None:
         try:

@@ -37,6 +37,12 @@ def has_gpu_runtime(info: Mapping[str, Any]) -> bool:
     return "nvidia" in (info.get("Runtimes") or {}) or bool(_cdi_gpus(info))
 
 
+def loses_newlines(engine: Engine) -> bool:
+    """Whether its `local` log driver leaves out the newline of lines over 16 KiB: mended in 23.0."""
+    major = engine.version.partition(".")[0]
+    return major.isdigit() and int(major) < 23
+
+
 def gpus_of(info: Mapping[str, Any]) -> int:
     listed = _cdi_gpus(info)
     return len(listed) or sum(_generic_gpus(resource) for resource in info.get("GenericResources") or [])

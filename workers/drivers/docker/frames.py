@@ -14,6 +14,7 @@ from time import strptime
 
 from workers.drivers.protocol import Line, Stream, Unavailable
 
+PART_BYTES = 16 * 1024
 PIECE_BYTES = 1024**2
 NAMES: dict[int, Stream] = {1: "stdout", 2: "stderr"}
 SYSTEM_ERROR = 3  # the engine's own words, never the container's
@@ -45,9 +46,15 @@ class Chunks:
 
 
 class Frames:
-    """Frames to lines. `feed` gives the lines that are complete, `flush` what stands without a newline at the end."""
+    """Frames to lines. `feed` gives the lines that are complete, `flush` what stands without a newline at the end.
 
-    def __init__(self) -> None:
+    `loses_newlines`: of an engine before 23, which with the `local` log driver leaves out the newline of every line of
+    more than one part. A part that is not full ends such a line; if it is the very end of the output, nothing tells
+    whether there was a newline, and we take it that there was.
+    """
+
+    def __init__(self, *, loses_newlines: bool = False) -> None:
+        self._loses_newlines = loses_newlines
         self._rest = b""
         self._stdout = _Gluing(1)
         self._stderr = _Gluing(2)
@@ -69,9 +76,7 @@ class Frames:
                 raise Unavailable(data[start + 8 : end].decode(errors="replace").strip())
             blank = data.index(b" ", start + 8, end)
             at_ns = self._nanoseconds(data[start + 8 : blank])
-            line = self._glue(stream, at_ns, data[blank + 1 : end])
-            if line is not None:
-                lines.append(line)
+            self._add(lines, stream, at_ns, data[blank + 1 : end])
             start = end
         self._rest = data[start:]
         return lines
@@ -82,12 +87,19 @@ class Frames:
         unfinished.sort(key=lambda gluing: gluing.begun_ns)
         return [self._line(gluing) for gluing in unfinished]
 
-    def _glue(self, stream: int, at_ns: int, data: bytes) -> Line | None:
-        gluing = self._stderr if stream == 2 else self._stdout
+    def _add(self, lines: list[Line], stream: int, at_ns: int, data: bytes) -> None:
+        gluing, other = (self._stderr, self._stdout) if stream == 2 else (self._stdout, self._stderr)
+        gluing.ordinal = gluing.ordinal + 1 if at_ns == gluing.last_ns else 1
+        gluing.last_ns = at_ns
+        ended = data.endswith(b"\n")
+        if ended and not gluing.open and not other.open:  # nearly every line
+            lines.append(Line(data, gluing.name, at_ns, f"{stream}:{at_ns}:{gluing.ordinal}"))
+            return
+        if self._loses_newlines and gluing.open and not ended and len(data) < PART_BYTES:
+            data, ended = data + b"\n", True
         gluing.take(at_ns, data)
-        if data.endswith(b"\n") or gluing.size >= PIECE_BYTES:
-            return self._line(gluing)
-        return None
+        if ended or gluing.size >= PIECE_BYTES:
+            lines.append(self._line(gluing))
 
     def _line(self, gluing: _Gluing) -> Line:
         data, at_ns = gluing.cut()
@@ -95,23 +107,25 @@ class Frames:
         cursor = f"{gluing.stream}:{gluing.last_ns}:{gluing.ordinal}"
         if unfinished := [one.begun_ns for one in (gluing, other) if one.open]:
             cursor = f"{cursor}:{min(unfinished)}"
-        return Line(data, NAMES[gluing.stream], at_ns, cursor)
+        return Line(data, gluing.name, at_ns, cursor)
 
     def _nanoseconds(self, stamp: bytes) -> int:
         # Most stamps share their second with the one before.
         if stamp[:19] != self._second:
             self._second = stamp[:19]
             self._second_ns = timegm(strptime(stamp[:19].decode(), "%Y-%m-%dT%H:%M:%S")) * 1_000_000_000
-        return self._second_ns + int(stamp[20:-1].ljust(9, b"0"))
+        fraction = stamp[20:-1]
+        return self._second_ns + int(fraction if len(fraction) == 9 else fraction.ljust(9, b"0"))
 
 
 class _Gluing:
     """One stream: the parts of the line that is not complete yet, and the place of the last message."""
 
-    __slots__ = ("begun_ns", "last_ns", "open", "ordinal", "parts", "size", "stream")
+    __slots__ = ("begun_ns", "last_ns", "name", "open", "ordinal", "parts", "size", "stream")
 
     def __init__(self, stream: int) -> None:
         self.stream = stream
+        self.name = NAMES[stream]
         self.parts: list[bytes] = []
         self.size = 0
         self.open = False
@@ -120,8 +134,6 @@ class _Gluing:
         self.ordinal = 0
 
     def take(self, at_ns: int, data: bytes) -> None:
-        self.ordinal = self.ordinal + 1 if at_ns == self.last_ns else 1
-        self.last_ns = at_ns
         if not self.open:
             self.begun_ns = at_ns
             self.open = True

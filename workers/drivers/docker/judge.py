@@ -102,8 +102,8 @@ def reason_of(text: str) -> tuple[str, str] | None:
 
 def _not_started(seen: Observation) -> Verdict:
     code, remedy = reason_of(seen.error) or ("internal_error", "Try again; if it stays, look at the engine's log.")
-    if seen.error.startswith(FATAL_INIT) and code == "internal_error":
-        return _by_exit_code(seen)
+    if seen.error.startswith(FATAL_INIT) and seen.raw.get("ImageArchitecture") != seen.raw.get("EngineArchitecture"):
+        code, remedy = reason_of("exec format error") or (code, remedy)
     return Verdict(
         code,
         SUMMARIES[code].format(**_words(seen)),
@@ -164,6 +164,7 @@ def _facts(seen: Observation) -> tuple[str, ...]:
     state = seen.raw.get("State") or {}
     known = [f"exit code: {seen.exit_code}", f"OOMKilled: {seen.oom_killed}"]
     known += [f"{key}: {state[key]}" for key in ("Status", "StartedAt", "FinishedAt") if state.get(key)]
+    known += [f"{key}: {seen.raw[key]}" for key in ("ImageArchitecture", "EngineArchitecture") if key in seen.raw]
     return tuple(known)
 
 

@@ -14,6 +14,7 @@ from docker.errors import NotFound
 from requests import Response
 from requests.exceptions import Timeout
 
+from workers.drivers.docker.connection import socket_of
 from workers.drivers.docker.cursor import RACE_NS, Cursor
 from workers.drivers.docker.frames import NAMES, Chunks, Frames
 from workers.drivers.protocol import Line
@@ -21,7 +22,8 @@ from workers.drivers.protocol import Line
 READ_BYTES = 128 * 1024
 WINDOW_MESSAGES = 256  # asking for the last few costs the engine nothing, asking `since` a scan of the whole file
 
-OpenLog = Callable[[Mapping[str, str | int]], Response]
+# Sends the request with these parameters and this read time-out in seconds.
+OpenLog = Callable[[Mapping[str, str | int], float], Response]
 
 
 class CursorNotFoundError(Exception):
@@ -30,16 +32,21 @@ class CursorNotFoundError(Exception):
 
 @dataclass
 class LogReader:
-    """One reading of one container's log. `open_log` sends the request with the given parameters.
+    """One reading of one container's log.
 
-    `follow` goes on live until the engine ends the stream or is silent for as long as the request's read time-out;
-    without it the log is read to its end, an unfinished last line included. After iterating, `silent` says which end
-    it was and `cursor` where we are.
+    `follow` goes on live until the engine ends the stream or is silent for `silence_seconds`; without it the log is
+    read to its end, an unfinished last line included. `patience_seconds`: how long the engine may search a long log
+    before its first word. `loses_newlines`: see `Frames`.
+
+    After iterating, `silent` says which end it was and `cursor` where we are.
     """
 
     open_log: OpenLog
     cursor: str | None
     follow: bool
+    silence_seconds: float
+    patience_seconds: float
+    loses_newlines: bool = False
     silent: bool = False
 
     def __iter__(self) -> Iterator[Line]:
@@ -49,37 +56,51 @@ class LogReader:
 
     def _from_cursor(self) -> Iterator[Line]:
         if self.cursor is None:
-            yield from self._read({})
+            yield from self._read({}, searching=False)
             return
         after = Cursor.parse(self.cursor)
         if after.open_ns is None:
             try:
-                yield from behind(after, self._read({"tail": WINDOW_MESSAGES}), whole=False)
+                yield from behind(after, self._read({"tail": WINDOW_MESSAGES}, searching=False), whole=False)
             except CursorNotFoundError:
                 self.silent = False
             else:
                 return
-        yield from behind(after, self._read({"since": after.since}), whole=True)
+        yield from behind(after, self._read({"since": after.since}, searching=True), whole=True)
 
-    def _read(self, part: Mapping[str, str | int]) -> Iterator[Line]:
+    def _read(self, part: Mapping[str, str | int], *, searching: bool) -> Iterator[Line]:
         asked = {"stdout": 1, "stderr": 1, "timestamps": 1, "follow": int(self.follow), **part}
-        frames = Frames()
+        frames = Frames(loses_newlines=self.loses_newlines)
         try:
-            with closing(self.open_log(asked)) as response:
-                for data in payload_of(response):
-                    yield from frames.feed(data)
-        except NotFound:
-            return
-        except (TimeoutError, Timeout):  # in the body, or before the head: some engines send it with the first line
+            for data in self._payload(asked, searching=searching):
+                yield from frames.feed(data)
+        except (TimeoutError, Timeout):  # in the body, or before the head, which may come with the first line only
+            if not self.follow:
+                raise
             self.silent = True
-            return
         if not self.follow:
             yield from frames.flush()
 
+    def _payload(self, asked: Mapping[str, str | int], *, searching: bool) -> Iterator[bytes]:
+        first_seconds = self.silence_seconds if self.follow and not searching else self.patience_seconds
+        try:
+            response = self.open_log(asked, first_seconds)
+        except NotFound:
+            return
+        with closing(response):
+            for number, data in enumerate(payload_of(response)):
+                if number == 0 and self.follow:
+                    socket_of(response).settimeout(self.silence_seconds)
+                yield data
+
 
 def payload_of(response: Response) -> Iterator[bytes]:
-    """The body as it comes in, many lines at a time when they come fast. Raises `TimeoutError` on silence."""
-    stream: BinaryIO = response.raw._fp.fp  # type: ignore[union-attr]  # the socket's buffered file, where http.client has read the head
+    """The body as it comes in, many lines at a time when they come fast.
+
+    Raises `TimeoutError` on silence, and `ConnectionError` when it breaks off: an engine that dies must not look like
+    the end of the log.
+    """
+    stream: BinaryIO = response.raw._fp.fp  # type: ignore[union-attr]  # buffered, where http.client has read the head
     if response.headers.get("Transfer-Encoding", "").lower() != "chunked":
         while data := stream.read1(READ_BYTES):  # type: ignore[attr-defined]  # BufferedReader has it
             yield data
@@ -87,6 +108,8 @@ def payload_of(response: Response) -> Iterator[bytes]:
     chunks = Chunks()
     while not chunks.ended and (data := stream.read1(READ_BYTES)):  # type: ignore[attr-defined]
         yield chunks.feed(data)
+    if not chunks.ended:
+        raise ConnectionError("the engine broke off in the middle of the log")
 
 
 def behind(after: Cursor, lines: Iterator[Line], *, whole: bool) -> Iterator[Line]:
@@ -106,7 +129,7 @@ def behind(after: Cursor, lines: Iterator[Line], *, whole: bool) -> Iterator[Lin
             anchored = True
         elif same and not anchored:
             raise CursorNotFoundError
-        elif line.at_ns > after.at_ns + (0 if same else RACE_NS):
+        elif oldest_of(line) > after.at_ns + (0 if same else RACE_NS):
             if not whole:
                 raise CursorNotFoundError
             yield line
@@ -115,3 +138,9 @@ def behind(after: Cursor, lines: Iterator[Line], *, whole: bool) -> Iterator[Lin
         if not whole:
             raise CursorNotFoundError
     yield from lines
+
+
+def oldest_of(line: Line) -> int:
+    """The stamp of the line, or of one that is still open behind it: the line sought may be a long one ending later."""
+    open_ns = Cursor.parse(line.cursor).open_ns
+    return line.at_ns if open_ns is None else min(line.at_ns, open_ns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from jobs.verdicts import Verdict
-from workers.drivers.docker.judge import reason_of
+from workers.drivers.docker.judge import SUMMARIES, reason_of
 from workers.drivers.protocol import ContainerSpec
 
 NO_GPU = Verdict(
@@ -27,12 +27,14 @@ def refusal(status: int, text: str, spec: ContainerSpec) -> Verdict | None:
     if re.search(r"range of cpus", text, re.IGNORECASE):
         return Verdict("unschedulable", "The engine has fewer CPUs than asked for.", (text,), "Ask for fewer `cpus`.")
     if status == 400:
-        return _invalid(text)
+        return _invalid(text, spec)
     known = reason_of(text)
-    if known is None:
-        return None
-    code, remedy = known
-    return Verdict(code, "The engine cannot create the container as it was asked for.", (text,), remedy)
+    return None if known is None else Verdict(known[0], _summary(known[0], spec), (text,), known[1])
+
+
+def _summary(code: str, spec: ContainerSpec) -> str:
+    command = (spec.entrypoint or spec.command or ("?",))[0]
+    return SUMMARIES[code].format(command=command, user=spec.user or "root", working_dir=spec.working_dir or "/")
 
 
 def _wrong_platform(text: str, spec: ContainerSpec) -> Verdict:
@@ -40,7 +42,6 @@ def _wrong_platform(text: str, spec: ContainerSpec) -> Verdict:
     return Verdict("image_wrong_platform", summary, (text,), "Use an image that has this platform.")
 
 
-def _invalid(text: str) -> Verdict:
-    if "working directory" in text:
-        return Verdict("bad_working_dir", "The working directory cannot be used.", (text,), "Use an absolute path.")
-    return Verdict("invalid_spec", "The engine does not accept the container as it was asked for.", (text,), "")
+def _invalid(text: str, spec: ContainerSpec) -> Verdict:
+    code, remedy = reason_of(text) or ("invalid_spec", "Correct the job's spec.")
+    return Verdict(code, _summary(code, spec), (text,), remedy)

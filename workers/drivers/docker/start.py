@@ -49,7 +49,7 @@ class Starter:
     def _find_or_create(self, spec: ContainerSpec, place: str) -> Observation:
         found = self._adopt(spec, place)
         if found is not None and found.phase is Phase.CREATED and spec.stdin is not None:
-            # Whoever created it may have fed its stdin before dying, and would be read before us.
+            # Whoever created it may have attached before dying: the engine would end the stdin where that one ended.
             self._client.remove_container(found.handle.uid, v=True)
             found = None
         return found or self._create(spec, place)
@@ -97,7 +97,7 @@ class Starter:
     def _run(self, uid: str, spec: ContainerSpec) -> None:
         if spec.script is not None:
             self._client.put_archive(uid, SCRIPT_DIR, script_archive(spec.script))
-        stdin = Stdin.attach(self._client, uid, spec.stdin) if spec.stdin is not None else None
+        stdin = self._attach(uid, spec.stdin)
         try:
             self.connection.request("POST", f"/containers/{uid}/start", read_seconds=self.start_seconds)
         except APIError:
@@ -108,6 +108,9 @@ class Starter:
         else:
             if stdin is not None:
                 stdin.feed()
+
+    def _attach(self, uid: str, text: str | None) -> Stdin | None:
+        return None if text is None else Stdin.attach(self.connection, uid, text, self.start_seconds)
 
     def _has_failed_to_start(self, uid: str) -> bool:
         """Whether the engine has given up on it, which its own record says and the status of its answer does not."""

@@ -19,6 +19,7 @@ PEAK = "peak"  # highest memory seen, bytes, as text
 SCRIPT = "script"
 STDIN = "stdin"
 WORK = "work"  # the working directory of a job that names none
+RESERVE = "reserve"  # some space for the exit, should the disk be full by then
 SHIM_LOG = "shim.log"  # what the shim itself had to say: empty if all is well
 
 ASK = b"T"

@@ -17,6 +17,7 @@ from workers.drivers.protocol import ContainerSpec
 
 DRAFTS = ".drafts"  # folders on their way in or out
 STALE_SECONDS = 3600
+RESERVE_BYTES = 16 * 1024
 
 
 class Folder:
@@ -46,7 +47,7 @@ class Folder:
         _fill(draft, spec, launch)
         try:
             draft.rename(self.path)
-        except (FileExistsError, NotADirectoryError, OSError):
+        except OSError:  # ENOTEMPTY, EEXIST or ENOTDIR, by file system
             shutil.rmtree(draft, ignore_errors=True)
             if not os.path.lexists(self.path):
                 raise
@@ -108,6 +109,7 @@ class Folder:
 def _fill(draft: Path, spec: ContainerSpec, launch: dict[str, Any]) -> None:
     (draft / files.LOCK).touch(mode=0o600)
     os.mkfifo(draft / files.CONTROL, mode=0o600)
+    (draft / files.RESERVE).write_bytes(bytes(RESERVE_BYTES))
     if spec.script is not None:
         _write(draft / files.SCRIPT, spec.script, mode=0o500)
     if spec.stdin is not None:
@@ -134,9 +136,11 @@ def _delete(path: Path) -> None:
     with suppress(OSError):
         shutil.rmtree(path)
         return
-    for each, _, _ in os.walk(path):
-        with suppress(OSError):
-            os.chmod(each, 0o700)  # noqa: PTH101 - not through a link: walk gives none
+    for parent, folders, _ in os.walk(path):  # enters them only after we had our turn
+        for folder in (Path(parent, each) for each in folders):
+            if not folder.is_symlink():
+                with suppress(OSError):
+                    folder.chmod(0o700)
     shutil.rmtree(path, ignore_errors=True)
 
 

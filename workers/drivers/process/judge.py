@@ -44,7 +44,8 @@ def judge(seen: Observation) -> Verdict | None:
         raise ValueError(f"{seen.handle.name} is {seen.phase}, not over")
     cause = _cause(seen)
     if cause:
-        return Verdict(cause, SUMMARIES[cause], _evidence(seen), REMEDIES[cause])
+        said = f" {seen.error[:1].upper()}{seen.error[1:]}." if seen.error else ""
+        return Verdict(cause, SUMMARIES[cause] + said, _evidence(seen), REMEDIES[cause])
     if seen.exit_code == 0:
         return None
     return _by_exit_code(seen, seen.exit_code or 0)

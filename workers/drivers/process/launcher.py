@@ -43,17 +43,20 @@ def _start_shim(folder: Folder, lock: int) -> None:
 
 def _run(path: Path, lock: int, control: int, log: int) -> int:
     """Nothing of ours goes along but these: no environment, and so no secrets, no terminal, no other descriptors."""
-    return subprocess.run(
-        [sys.executable, "-I", "-S", str(shim.__file__), str(path), str(lock), str(control)],
-        env={},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=log,
-        pass_fds=(lock, control),
-        start_new_session=True,
-        check=False,
-        timeout=START_SECONDS,
-    ).returncode
+    try:
+        return subprocess.run(
+            [sys.executable, "-I", "-S", str(shim.__file__), str(path), str(lock), str(control)],
+            env={},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            pass_fds=(lock, control),
+            start_new_session=True,
+            check=False,
+            timeout=START_SECONDS,
+        ).returncode
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"{path.name}: the shim takes too long to start") from error
 
 
 def _last_words(folder: Folder) -> str:

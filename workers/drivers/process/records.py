@@ -18,23 +18,16 @@ PIECE = 1024 * 1024
 
 
 class RecordWriter:
-    """Appends to the output file. A record that did not fit on the disk leaves no half of it behind."""
+    """Appends to the output file. A record that did not fit on the disk is the last, and readers wait for its end."""
 
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        self.size = 0
 
     def append(self, stream: int, at_ns: int, data: bytes | bytearray | memoryview) -> None:
         record = HEADER.pack(stream, at_ns, len(data)) + data
-        try:
-            written = os.write(self.fd, record)
-            while written < len(record):
-                written += os.write(self.fd, memoryview(record)[written:])
-        except OSError:
-            os.ftruncate(self.fd, self.size)
-            os.lseek(self.fd, self.size, os.SEEK_SET)
-            raise
-        self.size += len(record)
+        written = os.write(self.fd, record)
+        while written < len(record):
+            written += os.write(self.fd, memoryview(record)[written:])
 
     def close(self) -> None:
         os.fdatasync(self.fd)

@@ -19,7 +19,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-FREEZE_ROUNDS = 20
+KILL_AT_ONCE = 1000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -44,6 +44,7 @@ class Process:
         fields = stat[stat.rindex(b")") + 2 :].split()
         self.pid = pid
         self.parent = int(fields[1])
+        self.group = int(fields[2])
         self.own_ticks = int(fields[11]) + int(fields[12])
         self.reaped_ticks = int(fields[13]) + int(fields[14])
         self.threads = int(fields[17])
@@ -57,10 +58,12 @@ def look(pid: int) -> Process | None:
     return Process(pid, stat) if stat else None
 
 
-def descendants(pid: int) -> list[int]:
-    """All of them, parents before their children."""
+def descendants(pid: int, enough: int = 2**31) -> list[int]:
+    """All of them, parents before their children; no more than it takes to know that there are `enough`."""
     found = children(pid)
     for each in found:  # grows while we go
+        if len(found) >= enough:
+            break
         found += children(each)
     return found
 
@@ -92,14 +95,9 @@ def _pss_bytes(pid: int) -> int:
 
 
 def end_all(reaped: Callable[[int, int], None]) -> None:
-    """Kill every descendant of this process and reap it, until there is none. `reaped` gets pid and wait status.
-
-    All are stopped first: what forks faster than we kill would never end.
-    """
-    _freeze(os.getpid())
+    """Kill every descendant of this process and reap it, until there is none. `reaped` gets pid and wait status."""
     while True:
-        for pid in descendants(os.getpid()):
-            _signal(pid, signal.SIGKILL)
+        _kill([seen for pid in descendants(os.getpid(), KILL_AT_ONCE) if (seen := look(pid))])
         if not reap(reaped):
             return
         time.sleep(0.002)
@@ -115,20 +113,14 @@ def reap(reaped: Callable[[int, int], None]) -> bool:
     return True
 
 
-def _freeze(root: int) -> None:
-    frozen: set[int] = set()
-    for _ in range(FREEZE_ROUNDS):
-        fresh = set(descendants(root)) - frozen
-        if not fresh:
-            return
-        for pid in fresh:
-            _signal(pid, signal.SIGSTOP)
-        frozen |= fresh
-
-
-def _signal(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # it ended, or runs as another user now
-        os.kill(pid, number)
+def _kill(processes: list[Process]) -> None:
+    """By group first: that is atomic, so what forks faster than we look does not get away."""
+    for group in {each.group for each in processes} - {0, 1, os.getpgid(0)}:  # 0 means ours, and 1 everybody
+        with suppress(ProcessLookupError, PermissionError):  # it ended, or runs as another user now
+            os.killpg(group, signal.SIGKILL)
+    for each in processes:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(each.pid, signal.SIGKILL)
 
 
 def _read(path: str) -> bytes:

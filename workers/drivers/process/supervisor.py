@@ -146,7 +146,8 @@ class Supervisor:
             self._give_up("disk_full", f"storing the output: {error.strerror}")
 
     def _look(self, memory_bytes: int, pids: int) -> None:
-        processes = [seen for pid in subtree.descendants(os.getpid()) if (seen := subtree.look(pid))]
+        found = subtree.descendants(os.getpid(), enough=pids + 1)
+        processes = [seen for pid in found if (seen := subtree.look(pid))]
         used = subtree.rss_bytes(processes)
         if used > memory_bytes:  # now it is worth counting shared pages once
             used = subtree.memory_bytes(each.pid for each in processes)
@@ -155,7 +156,7 @@ class Supervisor:
             self.end["oom_killed"] = True
             self._give_up("oom_killed", f"used {used} bytes of memory, {memory_bytes} allowed")
         elif (threads := sum(each.threads for each in processes)) > pids:
-            self._give_up("pids_exhausted", f"{threads} processes and threads, {pids} allowed")
+            self._give_up("pids_exhausted", f"{threads} or more processes and threads, {pids} allowed")
 
     def _note_peak(self, used: int) -> None:
         if used <= self.peak_bytes:
@@ -201,10 +202,12 @@ class Supervisor:
             code = os.waitstatus_to_exitcode(self.status)
             self.end.update(exit_code=code if code >= 0 else 128 - code, signal=-code if code < 0 else None)
         while not self._written():
-            time.sleep(1)
+            with suppress(OSError):
+                os.unlink(f"{self.folder}/{files.RESERVE}")
+            time.sleep(0.2)
 
     def _written(self) -> bool:
-        """A full disk will not be full for ever, and this is the last that we have to say."""
+        """False if the disk is full: it will not be so for ever, and this is all that is left to say."""
         try:
             files.write_json(f"{self.folder}/{files.EXIT}", self.end)
         except OSError as error:

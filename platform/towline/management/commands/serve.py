@@ -56,6 +56,8 @@ def serve_web(host: str, port: int) -> None:
         log_level="warning",
         lifespan="on",
         timeout_graceful_shutdown=5,
+        # Longer than clients and proxies keep idle connections, so that it is they who close them.
+        timeout_keep_alive=75,
         server_header=False,
     )
 

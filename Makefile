@@ -1,0 +1,73 @@
+# What users and developers type. Everything runs in .venv; nothing needs root.
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+MANAGE := $(BIN)/python manage.py
+
+.PHONY: demo up install test test-sqlite test-postgres check format lock docs bench clean help
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: .venv/.base ## start the platform, run a real job, stay up until Ctrl-C (ONCE=1: end after the job)
+	@TOWLINE_MODE=development $(MANAGE) demo $(if $(ONCE),--once)
+
+up: .venv/.base ## the platform, supervised, until Ctrl-C
+	@$(MANAGE) up
+
+install: .venv/.dev ## just the environment, with what development needs
+
+.venv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit("Towline needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+
+# A file for what is installed: the second start looks at two time stamps and goes on.
+.venv/.base: requirements/base.txt requirements/bootstrap.txt | .venv/bin/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements/base.txt
+	@touch $@
+
+.venv/.dev: requirements/dev.txt pyproject.toml .venv/.base
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test: test-sqlite test-postgres ## all tests, on SQLite and on PostgreSQL
+
+test-sqlite: .venv/.dev
+	$(BIN)/python -m pytest --database sqlite $(ARGS)
+
+test-postgres: .venv/.dev
+	$(BIN)/python -m pytest --database postgres $(ARGS)
+
+check: .venv/.dev ## format, lint, types, import contracts, migrations, container and shell linters
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(MANAGE) makemigrations --check --dry-run
+	$(MANAGE) document --check
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml jobs workers tracing platform
+	$(BIN)/djlint --quiet --lint jobs workers tracing platform
+	$(BIN)/yamllint --strict .
+	$(BIN)/shellcheck .ci/run
+	$(BIN)/hadolint docker/Dockerfile
+
+format: .venv/.dev ## mend what can be mended by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: .venv/bin/uv ## compile the hashed locks from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/base.txt $(ARGS)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev -c requirements/base.txt -o requirements/dev.txt $(ARGS)
+	echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/bootstrap.txt $(ARGS)
+
+docs: .venv/.dev ## make what is generated: the OpenAPI schema, the settings table, the state diagrams
+	$(MANAGE) document
+
+bench: .venv/.dev ## how fast, against docker run and the SDK, in one run
+	$(BIN)/python -m benchmarks.overhead
+
+clean: ## remove the environment and the data folder
+	rm -rf .venv .towline

@@ -1,0 +1,115 @@
+"""The second half of a run: the output stored as it comes, what is due done, until the container is over and read to its end."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+
+from jobs.logs.store import append, position
+from jobs.models import Attempt
+
+from .drivers.protocol import Handle, Line, Metered, Observation, Phase, Unavailable
+from .grip import Grip, Left
+from .patience import patiently
+from .pump import Pump
+from .stopping import Stopper
+
+log = logging.getLogger(__name__)
+CHUNK_BYTES = 512 * 1024
+CHUNK_SECONDS = 0.05  # a lone line is stored at once; in a flood a chunk holds what came in this time
+TICK_SECONDS = 0.5
+FIRST_SAMPLE_SECONDS = 0.3  # soon: short jobs have peaks, too
+SAMPLE_SECONDS = 2.0
+
+
+class Follower:
+    def __init__(self, grip: Grip, handle: Handle) -> None:
+        self.grip = grip
+        self.handle = handle
+        self.at = position(grip.attempt)
+        self.last_lines: deque[str] = deque(maxlen=20)
+        self._stopper = Stopper(grip, handle)
+        self._unsure = False  # whether the last chunk was committed: its answer got lost
+        self._sample_at = time.monotonic() + FIRST_SAMPLE_SECONDS
+
+    def follow(self) -> Observation:
+        """The last look at the container. The end of a stream says nothing; over is: seen exited, then read once more."""
+        seen: Observation | None = None
+        while True:
+            pump = Pump(self.grip.driver, self.handle, self.at.cursor or None)
+            self.grip.on_wake = pump.wake
+            try:
+                self._drain(pump)
+            finally:
+                pump.stop()
+            if seen is not None and pump.trouble is None:
+                return seen
+            found = self._look()
+            if found.phase is Phase.GONE:
+                return found
+            seen = found if found.phase is Phase.EXITED else None
+            if pump.trouble:
+                self._tend()
+                self.grip.pause(TICK_SECONDS)
+
+    def _drain(self, pump: Pump) -> None:
+        stored_at = 0.0
+        while not (pump.over and pump.empty):
+            lines = pump.take(TICK_SECONDS, CHUNK_BYTES)
+            if lines:
+                self._store_patiently(lines)
+                stored_at = time.monotonic()
+            self._tend()
+            rest = stored_at + CHUNK_SECONDS - time.monotonic()
+            if rest > 0 and not pump.over:
+                self.grip.woken.wait(rest)
+        if pump.trouble is not None and not isinstance(pump.trouble, Unavailable):
+            raise pump.trouble
+
+    def _store_patiently(self, lines: list[Line]) -> None:
+        patiently(lambda: self._store(lines), self.grip.pause)
+        self.grip.deadlines.said_something()
+        self.last_lines.extend(line.data.rstrip(b"\n")[:500].decode("utf-8", "replace") for line in lines[-20:])
+
+    def _store(self, lines: list[Line]) -> None:
+        if self._unsure:
+            fresh = position(Attempt.objects.get(pk=self.grip.attempt.pk))
+            if fresh.cursor == lines[-1].cursor:
+                self.at, self._unsure = fresh, False
+                return
+        self._unsure = True
+        batch = [(line.data, line.stream, line.at_ns) for line in lines]
+        self.at = append(self.grip.attempt, self.grip.fence, self.at, batch, lines[-1].cursor)
+        self._unsure = False
+
+    def _look(self) -> Observation:
+        """What the runtime says now. An engine that does not answer says nothing about the container: ask on."""
+        seconds = 0.2
+        while True:
+            try:
+                return self.grip.driver.inspect(self.handle)
+            except Unavailable as error:
+                log.warning("%s: the engine does not answer: %s", self.grip.attempt, error)
+            self._tend()
+            self.grip.pause(seconds)
+            seconds = min(seconds * 2, 5.0)
+
+    def _tend(self) -> None:
+        """What is due while it runs: leaving, stops, samples."""
+        self.grip.woken.clear()
+        if self.grip.leaving:
+            raise Left
+        self._stopper.tend()
+        if isinstance(self.grip.driver, Metered) and time.monotonic() >= self._sample_at:
+            self._sample(self.grip.driver)
+
+    def _sample(self, meter: Metered) -> None:
+        self._sample_at = time.monotonic() + SAMPLE_SECONDS
+        try:
+            now = meter.usage(self.handle)
+        except Unavailable:
+            return
+        if now:
+            peak = max(now.memory_peak_bytes, self.grip.usage.get("memory_peak_bytes", 0))
+            self.grip.usage.update(memory_peak_bytes=peak, cpu_seconds=round(now.cpu_seconds, 3))

@@ -1,0 +1,78 @@
+"""What this process holds of an attempt while it runs: the row, the fence, the driver, and what the keeper tells it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from jobs.models import Attempt, installation_key
+from jobs.moves import record
+
+from .container import container_name
+from .deadlines import Deadlines
+from .drivers.protocol import Driver
+from .ending import Ending
+from .patience import patiently
+
+
+class Left(Exception):
+    """This process has, or wants, the attempt no longer. The container is left alone."""
+
+
+class Ended(Exception):
+    """It is over before there was a container to judge."""
+
+    def __init__(self, how: Ending) -> None:
+        super().__init__(how.state)
+        self.how = how
+
+
+class Grip:
+    """Any thread may call `leave` and `cancel`; the rest belongs to the supervisor's thread."""
+
+    def __init__(self, attempt: Attempt, driver: Driver) -> None:
+        self.attempt = attempt
+        self.fence = attempt.fence
+        self.driver = driver
+        self.spec = attempt.job.wanted
+        self.deadlines = Deadlines.of(attempt, self.spec.timeouts)
+        self.usage: dict[str, Any] = dict(attempt.usage)
+        self.leaving = False
+        self.cancelled = attempt.job.cancel_requested_at is not None
+        self.woken = threading.Event()
+        self.on_wake: Callable[[], None] = lambda: None
+
+    @property
+    def name(self) -> str:
+        """Of the container."""
+        return container_name(installation_key(), self.attempt.job_id, self.attempt.number)
+
+    def leave(self) -> None:
+        """Give the attempt up, or notice that it was taken: the supervisor stops at its next step."""
+        self.leaving = True
+        self._wake()
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self.woken.set()
+        self.on_wake()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless woken; raises Left when the attempt is to be left."""
+        self.woken.wait(seconds)
+        if self.leaving:
+            raise Left
+
+    def write(self, **changes: Any) -> None:
+        """Change the attempt if it is still ours; raises Left otherwise."""
+        ours = Attempt.objects.filter(pk=self.attempt.pk, fence=self.fence)
+        if not patiently(lambda: ours.update(**changes), self.pause):
+            raise Left
+
+    def record(self, kind: str, **data: Any) -> None:
+        """Onto the job's time-line."""
+        patiently(lambda: record(self.attempt, kind, actor=self.attempt.worker, data=data), self.pause)

@@ -1,0 +1,143 @@
+"""The first half of a run: the container started, or found where somebody before us had started it."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from jobs.hints import announce
+from jobs.models import Attempt, installation_key
+from jobs.moves import move
+from jobs.services import cancelled_by
+from jobs.states import AttemptState, JobState
+from jobs.verdicts import Verdict
+
+from .container import container_spec
+from .drivers.protocol import Handle, Images, Phase, PullProgress, Refused, Unavailable
+from .ending import Ending, vanished
+from .grip import Ended, Grip, Left
+from .patience import patiently
+
+log = logging.getLogger(__name__)
+PROGRESS_SECONDS = 0.5
+
+
+class Starter:
+    def __init__(self, grip: Grip) -> None:
+        self.grip = grip
+        self.attempt = grip.attempt
+        self._reported_at = 0.0
+
+    def start(self) -> Handle:
+        """Of the running, or already ended, container. An engine that does not answer is asked until the start time-out."""
+        seconds = 0.2
+        trouble: Unavailable | None = None
+        while True:
+            self._may_start(trouble)
+            try:
+                return self._start_once(known=self.grip.fence > 1 or trouble is not None)
+            except Unavailable as error:
+                trouble = error
+                log.warning("%s: the engine does not answer: %s", self.attempt, error)
+                self.grip.pause(seconds)
+                seconds = min(seconds * 2, 5.0)
+            except Refused as refused:
+                raise Ended(Ending(AttemptState.FAILED, None, refused.verdict)) from refused
+
+    def _may_start(self, trouble: Unavailable | None = None) -> None:
+        """Raises what keeps the container from being started."""
+        if self.grip.leaving:
+            raise Left
+        if self.attempt.state == AttemptState.RUNNING:
+            return
+        if self.grip.cancelled:
+            self.attempt.job.refresh_from_db(fields=["cancel_requested_by"])
+            raise Ended(Ending(AttemptState.CANCELLED, None, cancelled_by(self.attempt.job.cancel_requested_by)))
+        if self.grip.deadlines.start_is_over():
+            raise Ended(Ending(AttemptState.FAILED, None, self._too_late(trouble)))
+
+    def _too_late(self, trouble: Unavailable | None) -> Verdict:
+        limit = self.grip.spec.timeouts.start or 0
+        if trouble:
+            return Verdict(
+                "engine_unavailable",
+                f"The {self.attempt.runtime} engine did not answer for {limit:g} s.",
+                (str(trouble)[:500],),
+                f"See to the engine of worker {self.attempt.worker}: `manage.py doctor` there says what it sees.",
+            )
+        return Verdict(
+            "timeout_start",
+            f"It did not start within {limit:g} s of being assigned.",
+            (f"last progress: {self.attempt.progress}",) if self.attempt.progress else (),
+            "Give it longer in timeouts.start, or use a smaller image.",
+        )
+
+    def _start_once(self, *, known: bool) -> Handle:
+        """`known`: somebody may have been here before, so the container is looked for first."""
+        seen = self.grip.driver.find(self.grip.name) if known else None
+        if seen is None and self.attempt.state == AttemptState.RUNNING:
+            raise Ended(Ending(AttemptState.FAILED, None, vanished(self.attempt)))
+        fresh = seen is None or seen.phase is Phase.CREATED
+        handle = self._start_container() if fresh or seen is None else seen.handle
+        self._mark_running(handle)
+        return handle
+
+    def _start_container(self) -> Handle:
+        image = self._resolve_image()
+        self._may_start()
+        attempt = self.attempt
+        spec = container_spec(self.grip.spec, installation_key(), attempt.job_id, attempt.number, image)
+        return self.grip.driver.start(spec)
+
+    def _resolve_image(self) -> str:
+        if not isinstance(self.grip.driver, Images):
+            return self.grip.spec.image
+        image = self.grip.driver.resolve(self.grip.spec.image, self.grip.spec.arch, self._report)
+        self.attempt.image_digest = image.digest
+        return image.digest
+
+    def _report(self, progress: PullProgress) -> None:
+        """Show how far the pull is; and, as this is where a start may take long, see whether it is still wanted."""
+        self._may_start()
+        now = time.monotonic()
+        if now - self._reported_at < PROGRESS_SECONDS:
+            return
+        shown = {"what": "pull", "done": progress.done_bytes, "total": progress.total_bytes, "status": progress.status}
+        if not self._reported_at:
+            self.grip.record("image_pulling", image=self.grip.spec.image)
+        self._reported_at = now
+        self.attempt.progress = shown
+        self.grip.write(progress=shown)
+        announce(self.attempt.job_id)
+
+    def _mark_running(self, handle: Handle) -> None:
+        if self.attempt.state == AttemptState.RUNNING:
+            return
+        patiently(lambda: self._write_running(handle), self.grip.pause)
+        self.attempt.refresh_from_db(fields=["state", "handle", "started_at"])
+        self.grip.deadlines.started()
+
+    def _write_running(self, handle: Handle) -> None:
+        with transaction.atomic():
+            won = move(
+                self.attempt,
+                AttemptState.RUNNING,
+                where={"fence": self.grip.fence},
+                actor=self.attempt.worker,
+                data={"container": handle.name, "image": self.attempt.image_digest},
+                handle=handle.as_json(),
+                image_digest=self.attempt.image_digest,
+                progress=None,
+                started_at=Now(),
+            )
+            if not won and not self._is_running():
+                raise Left
+            move(self.attempt.job, JobState.RUNNING, where={"attempts_count": self.attempt.number}, started_at=Now())
+
+    def _is_running(self) -> bool:
+        """An earlier write of ours was committed though its answer got lost."""
+        ours = Attempt.objects.filter(pk=self.attempt.pk, fence=self.grip.fence)
+        return ours.filter(state=AttemptState.RUNNING).exists()

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import django_filters
-from django.db.models import Q
+from django.db.models import Q, TextField
 from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ParseError
 from rest_framework.filters import OrderingFilter
@@ -50,12 +51,14 @@ class JobFilter(django_filters.FilterSet):
         fields: list[str] = []
 
     def with_labels(self, jobs: JobQuerySet, name: str, value: str) -> JobQuerySet:
-        asked: Any = self.request  # DRF's: it has query_params
-        for pair in asked.query_params.getlist("label"):
+        asked: Any = self.data  # a QueryDict: of the request, or of the command's options
+        for pair in asked.getlist("label"):
             key, colon, text = pair.partition(":")
             if not colon:
                 raise ParseError("label: write it as label=key:value")
-            jobs = jobs.alias(**{f"label_{key.encode().hex()}": KeyTextTransform(key, "labels")})
+            # Cast: Django would compare with a JSON value, which SQLite then fails to parse.
+            label = Cast(KeyTextTransform(key, "labels"), TextField())
+            jobs = jobs.alias(**{f"label_{key.encode().hex()}": label})
             jobs = jobs.filter(**{f"label_{key.encode().hex()}": text})
         return jobs
 

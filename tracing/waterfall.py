@@ -66,9 +66,9 @@ def _bars(spans: Sequence[Phase], columns: int) -> list[tuple[str, str, str]]:
     whole = max((max(span.end for span in spans) - first) / timedelta(seconds=1), 1e-9)
     drawn = []
     for span in spans:
-        begin = (span.start - first) / timedelta(seconds=1) / whole * columns
-        left = min(round(begin), columns - 1)
-        length = max(0, min(round(begin + span.seconds / whole * columns), columns) - left)
+        begin = round((span.start - first) / timedelta(seconds=1) / whole * columns)
+        end = round((span.end - first) / timedelta(seconds=1) / whole * columns)
+        left, length = min(begin, columns - 1), max(0, end - begin)
         bar = (OPEN if span.status == "open" else FULL) * length or SOLE
         drawn.append((" " * left, bar, " " * (columns - left - len(bar))))
     return drawn

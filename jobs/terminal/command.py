@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator
@@ -18,11 +17,15 @@ from rich.console import Console
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 READER_GONE = 141  # 128 + SIGPIPE
 USAGE = 2
+EXAMPLES = "examples:\n"
 PLAIN_WIDTH = 140  # columns where there is no terminal to ask
 
 
-class ExamplesFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Django's order of options, and examples as they were written."""
+class ExamplesFormatter(DjangoHelpFormatter):
+    """Django's order of options, and examples as they were written rather than filled."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith(EXAMPLES) else super()._fill_text(text, width, indent)
 
 
 class TerminalCommand(RichCommand):
@@ -31,11 +34,12 @@ class TerminalCommand(RichCommand):
     examples: str = ""
     reads_json = True
     requires_system_checks = []
+    suppressed_base_arguments = {"--version", "--verbosity", "--settings", "--pythonpath"}
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
         options.setdefault("formatter_class", ExamplesFormatter)
         if self.examples:
-            options.setdefault("epilog", "examples:\n" + indented(self.examples))
+            options.setdefault("epilog", EXAMPLES + indented(self.examples))
         parser = super().create_parser(prog_name, subcommand, **options)
         if self.reads_json:
             parser.add_argument("--json", action="store_true", dest="as_json", help="JSON, as REST shapes it")

@@ -22,6 +22,7 @@ from jobs.terminal.tables import jobs_table
 
 FILTERS = ("project", "name", "runtime", "worker", "verdict", "created_after", "created_before", "q")
 REFRESH_SECONDS = 1.0
+STATES = f"{', '.join(JobState.values)}; repeatable"
 
 
 class Command(TerminalCommand):
@@ -34,7 +35,7 @@ manage.py jobs --watch
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--state", action="append", choices=JobState.values, help="repeatable")
+        parser.add_argument("--state", action="append", choices=JobState.values, metavar="STATE", help=STATES)
         parser.add_argument("--label", action="append", metavar="K=V", help="repeatable: all must match")
         parser.add_argument("--project")
         parser.add_argument("--name", help="exactly this name")

@@ -50,8 +50,8 @@ class JobFilter(django_filters.FilterSet):
         fields: list[str] = []
 
     def with_labels(self, jobs: JobQuerySet, name: str, value: str) -> JobQuerySet:
-        asked: Any = self.request  # DRF's: it has query_params
-        for number, pair in enumerate(asked.query_params.getlist("label")):
+        asked: Any = self.data  # a QueryDict: of the request, or of the command's options
+        for number, pair in enumerate(asked.getlist("label")):
             key, colon, text = pair.partition(":")
             if not colon:
                 raise ParseError("label: write it as label=key:value")

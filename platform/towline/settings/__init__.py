@@ -199,7 +199,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_throttle": 1,
     "socket_timeout": 10,
     "socket_connect_timeout": 3,
-    "max_retries": 0,  # of who sends: without Redis a submit would wait 6 s for a hint that the timer re-sends anyway
     "socket_keepalive": True,
     "health_check_interval": 25,
     # Of who publishes: one more try, then the hint is given up. Consumers reconnect by their own rules, for ever.

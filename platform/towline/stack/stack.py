@@ -167,7 +167,9 @@ class Stack:
             if time.monotonic() > until or failing:
                 log_file = self.supervisor.log_of(failing or service)
                 told = _last_lines(log_file)
-                raise StackError(f"{failing.name if failing else what} does not come up; the end of {log_file}:\n{told}")
+                raise StackError(
+                    f"{failing.name if failing else what} does not come up; the end of {log_file}:\n{told}"
+                )
             time.sleep(0.05)
 
 

@@ -62,9 +62,7 @@ class Follower:
                 self._store_patiently(lines)
                 stored_at = time.monotonic()
             self._tend()
-            rest = stored_at + CHUNK_SECONDS - time.monotonic()
-            if rest > 0 and not pump.over:
-                self.grip.woken.wait(rest)
+            pump.gather(stored_at + CHUNK_SECONDS - time.monotonic())
         if pump.trouble is not None and not isinstance(pump.trouble, Unavailable):
             raise pump.trouble
 

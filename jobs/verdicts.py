@@ -24,38 +24,71 @@ class Kind(StrEnum):
     CANCELLED = "cancelled"
 
 
-CODES: Mapping[Kind, tuple[str, ...]] = {
-    Kind.USER: (
-        "exit_code",
-        "killed_by_signal",
-        "command_not_found",
-        "command_not_executable",
-        "bad_working_dir",
-        "bad_user",
-        "wrong_platform",
-    ),
-    Kind.RESOURCE: ("oom_killed", "oom_child", "disk_full", "pids_exhausted", "evicted_storage"),
-    Kind.TIMEOUT: ("timeout_queue", "timeout_start", "timeout_run", "timeout_idle"),
-    Kind.IMAGE: (
-        "image_not_found",
-        "image_unauthorized",
-        "image_registry_unreachable",
-        "image_invalid_name",
-        "image_wrong_platform",
-        "image_pull_failed",
-    ),
-    Kind.CONFIG: ("secret_missing", "invalid_spec", "policy_denied"),
-    Kind.SCHEDULING: ("unschedulable",),
-    Kind.PLATFORM: (
-        "worker_lost",
-        "node_lost",
-        "preempted",
-        "evicted_node",
-        "container_vanished",
-        "engine_unavailable",
-        "internal_error",
-    ),
-    Kind.CANCELLED: ("cancelled", "dependency_failed", "superseded"),
+ACTORS: Mapping[Kind, str] = {
+    Kind.USER: "Whoever wrote the job: the program itself ended so.",
+    Kind.RESOURCE: "Whoever wrote the job: it needs more than it asked for, or should use less.",
+    Kind.TIMEOUT: "Whoever wrote the job: a limit in its `timeouts` was reached.",
+    Kind.IMAGE: "Whoever wrote the job, or runs the registry.",
+    Kind.CONFIG: "Whoever wrote the job, or set up the installation.",
+    Kind.SCHEDULING: "Whoever runs the workers.",
+    Kind.PLATFORM: "Whoever runs the platform: the job is not to blame.",
+    Kind.CANCELLED: "Nobody: it was meant to end.",
+}
+
+# Codes and their meanings. A code is never renamed; a reserved one is not given by any runtime yet.
+CODES: Mapping[Kind, Mapping[str, str]] = {
+    Kind.USER: {
+        "exit_code": "The program ended by itself with an exit code other than 0.",
+        "killed_by_signal": "A signal ended it, and it was neither Towline nor the memory limit that sent it.",
+        "command_not_found": "The image has no such program.",
+        "command_not_executable": "There is such a file, but it can't be executed.",
+        "bad_working_dir": "The working directory can't be entered or made.",
+        "bad_user": "The user does not exist there, or the worker may not become it.",
+        "wrong_platform": "The program is for another processor.",
+    },
+    Kind.RESOURCE: {
+        "oom_killed": "The main process was killed because the memory limit was reached.",
+        "oom_child": "A child was killed because the memory limit was reached; the main process ended by itself.",
+        "disk_full": "There was no space left to write.",
+        "pids_exhausted": "It wanted more processes than its limit.",
+        "evicted_storage": "A cluster threw it out for the disk it used. Reserved.",
+    },
+    Kind.TIMEOUT: {
+        "timeout_queue": "It waited longer than `timeouts.queue`.",
+        "timeout_start": "It did not start within `timeouts.start` of being assigned, the pull included.",
+        "timeout_run": "It ran longer than `timeouts.run`.",
+        "timeout_idle": "It wrote nothing for `timeouts.idle`.",
+    },
+    Kind.IMAGE: {
+        "image_not_found": "The registry knows no such image or tag.",
+        "image_unauthorized": "The registry does not give it to this worker.",
+        "image_registry_unreachable": "The registry does not answer.",
+        "image_invalid_name": "That is not an image reference.",
+        "image_wrong_platform": "The image is not to be had for the processor asked for.",
+        "image_pull_failed": "The pull failed for another reason; the evidence has it.",
+    },
+    Kind.CONFIG: {
+        "secret_missing": "A secret that it names does not exist. Reserved.",
+        "invalid_spec": "The runtime can't carry out what was asked for.",
+        "policy_denied": "It is not allowed here.",
+    },
+    Kind.SCHEDULING: {
+        "unschedulable": "The runtime can't give it what it needs, e.g. a GPU.",
+    },
+    Kind.PLATFORM: {
+        "worker_lost": "Its worker is gone, and nobody else reaches its engine.",
+        "node_lost": "The node it ran on is gone. Reserved.",
+        "preempted": "A cluster took its place for something more important. Reserved.",
+        "evicted_node": "The node it ran on ran out of something. Reserved.",
+        "container_vanished": "Somebody removed the container while the job ran.",
+        "engine_unavailable": "The engine did not answer for the whole of `timeouts.start`.",
+        "internal_error": "A mistake of Towline's own; the evidence has it.",
+    },
+    Kind.CANCELLED: {
+        "cancelled": "Somebody cancelled it.",
+        "dependency_failed": "A job that it waits for did not succeed. Reserved.",
+        "superseded": "A newer job took its place. Reserved.",
+    },
 }
 KIND_OF: Mapping[str, Kind] = {code: kind for kind, codes in CODES.items() for code in codes}
 

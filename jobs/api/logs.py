@@ -75,7 +75,7 @@ class JobLogs(VisibleJobs):
             OpenApiParameter("stream", str, enum=["stdout", "stderr"]),
             OpenApiParameter("timestamps", bool),
             OpenApiParameter("follow", bool, description="Text: stream until the job is over."),
-            OpenApiParameter("Last-Event-ID", int, "header", description="Events: go on behind this line."),
+            OpenApiParameter("Last-Event-ID", str, "header", description="Events: go on behind that one."),
         ],
         responses={
             (200, "text/plain"): OpenApiTypes.BINARY,

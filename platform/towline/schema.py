@@ -27,5 +27,6 @@ def openapi(request: HttpRequest) -> HttpResponse:
 class Docs(SpectacularSwaggerSplitView):
     """Swagger with its script in a file of its own, so that the strict content security policy holds."""
 
+    template_name = "towline/docs.html"
     url_name = "api:schema"
     permission_classes = [AllowAny]

@@ -114,7 +114,7 @@ LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = ENVIRONMENT.TOWLINE_DATA_DIR / "static"
+STATIC_ROOT = ENVIRONMENT.TOWLINE_STATIC_DIR or ENVIRONMENT.TOWLINE_DATA_DIR / "static"
 WHITENOISE_USE_FINDERS = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 AUTH_PASSWORD_VALIDATORS = [
@@ -170,12 +170,16 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Towline",
     "DESCRIPTION": "Run container jobs: submit, watch, cancel, explain.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.1",  # pydantic speaks JSON Schema 2020-12, which 3.0 is not
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SORT_OPERATIONS": False,
     "ENUM_NAME_OVERRIDES": {},
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "jobs.api.openapi.with_problems"],
+    # The page asks nobody else, least of all the validator of Swagger's makers.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None, "persistAuthorization": False},
 }
 
 # --- Celery ---------------------------------------------------------------------------------------------------------

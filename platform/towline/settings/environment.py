@@ -48,6 +48,9 @@ class Environment(BaseSettings):
     TOWLINE_DATA_DIR: Path = Field(
         REPOSITORY / ".towline", description="Where the embedded database, Redis, secrets and process jobs live."
     )
+    TOWLINE_STATIC_DIR: Path | None = Field(
+        None, description="Where `collectstatic` puts, and the web process finds, its files. Unset: in the data folder."
+    )
     TOWLINE_SECRET_KEY: SecretStr | None = Field(
         None, description="Signs sessions and job tokens. Made once in the data folder when unset; production needs it."
     )

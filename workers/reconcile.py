@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db.models import Q
-from django.db.models.functions import Now
 
+from jobs.clock import Now
 from jobs.models import Attempt, Job
 from jobs.moves import move
 from jobs.services import cancelled_by

@@ -59,7 +59,7 @@ def jobs_overview() -> dict[str, Any]:
             for state in ("queued", "assigned", "running")
         ]
         + [
-            {"state": state, "jobs": lately[state], "when": "of the last 24 h"}
+            {"state": state, "jobs": lately[state], "when": "submitted in 24 h"}
             for state in ("succeeded", "failed", "cancelled")
         ],
         "waiting": _waiting(),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
 M = TypeVar("M", bound=Model)
@@ -40,6 +40,7 @@ class LookOnly(ModelAdmin[M]):
     paginator = BoundedPaginator
     show_full_result_count = False
     list_per_page = 50
+    change_form_template = "towline/row.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -49,3 +50,7 @@ class LookOnly(ModelAdmin[M]):
 
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = str(self.opts.verbose_name_plural).capitalize()
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})

@@ -12,6 +12,7 @@ from jobs.spec import JobSpec
 from .shown import pretty, shortened
 
 LONGEST_VALUE = 2_000
+LONGEST_OF_PAIR = 200
 MOST_PAIRS = 100
 _DEFAULTS: dict[str, Any] = JobSpec(image="x:1").model_dump(mode="json")
 _OWN_PLACE = ("name", "project", "image", "command", "entrypoint", "script", "env", "resources", "timeouts", "retry")
@@ -55,14 +56,16 @@ def _unusual(spec: dict[str, Any]) -> Iterator[Fact]:
 
 
 def _table(label: str, values: dict[str, Any]) -> Fact:
-    shown = tuple((shortened(key, 200), _plain(value)) for key, value in list(values.items())[:MOST_PAIRS])
+    shown = tuple(
+        (shortened(key, 200), _plain(value, LONGEST_OF_PAIR)) for key, value in list(values.items())[:MOST_PAIRS]
+    )
     return Fact(label, pairs=shown, more=max(0, len(values) - MOST_PAIRS))
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any, most: int = LONGEST_VALUE) -> str:
     if value is None:
         return "none"
-    return shortened(value if isinstance(value, str) else pretty(value), LONGEST_VALUE)
+    return shortened(value if isinstance(value, str) else pretty(value), most)
 
 
 def _seconds(value: Any) -> str | None:

@@ -11,7 +11,9 @@ from django.http import HttpRequest
 from jobs.models import WAITING_REASONS, Attempt, Job
 from jobs.spec import RUNTIMES
 from jobs.states import FINAL_JOB, JobState
-from jobs.verdicts import CODES
+from jobs.verdicts import CODES, KIND_OF
+
+_KIND = "kind:"
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -58,21 +60,26 @@ class WaitingFilter(admin.SimpleListFilter):
 
 
 class VerdictFilter(admin.SimpleListFilter):
-    """A kind (who has to act) or one code. Known ones, not those in the table: asking it would read all of it."""
+    """A kind (who has to act), and within it a code. Known ones: asking the table for them would read all of it."""
 
     title = "verdict"
     parameter_name = "verdict"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            choice
-            for kind, codes in CODES.items()
-            for choice in [(f"kind:{kind}", f"{kind}: all"), *((code, code) for code in codes if code != kind)]
-        ]
+        chosen = request.GET.get(self.parameter_name, "")
+        choices: list[tuple[str, str]] = []
+        for kind, codes in CODES.items():
+            choices.append((_KIND + kind, kind))
+            if chosen == _KIND + kind or chosen in codes:
+                choices += [(code, f"› {code}") for code in codes]
+        return choices
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         chosen = self.value()
         if not chosen:
             return queryset
-        kinds = {f"kind:{kind}": codes for kind, codes in CODES.items()}
-        return queryset.filter(verdict_code__in=kinds.get(chosen, (chosen,)))
+        if not chosen.startswith(_KIND):
+            return queryset.filter(verdict_code=chosen)
+        return queryset.filter(
+            verdict_code__in=[code for code in KIND_OF if KIND_OF[code] == chosen.removeprefix(_KIND)]
+        )

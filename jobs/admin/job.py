@@ -32,7 +32,7 @@ EVENTS_MOST = 500
 @admin.register(Job)
 class JobAdmin(LookOnly[Job]):
     change_form_template = "towline/job.html"
-    list_display = ("shown_state", "what", "project_link", "owner", "shown_worker", "ran_on", "why", "took", "age")
+    list_display = ("shown_state", "what", "whose", "place", "age")
     list_display_links = None
     list_filter = (
         StateFilter,
@@ -74,9 +74,16 @@ class JobAdmin(LookOnly[Job]):
 
     # --- the list -------------------------------------------------------------------------------------------------
 
-    @admin.display(description="state")
+    @admin.display(description="state, why")
     def shown_state(self, job: Job) -> SafeString:
-        return badge(job.state)
+        return format_html('{}<span class="small why">{}</span>', badge(job.state), self._why(job))
+
+    def _why(self, job: Job) -> SafeString | str:
+        if job.state == JobState.QUEUED:
+            return format_html('<span title="{}">{}</span>', job.waiting_detail, job.waiting_reason or "not yet seen")
+        if job.verdict_code:
+            return format_html('<code class="code">{}</code>', job.verdict_code)
+        return "being cancelled" if job.cancel_requested_at and not job.is_final else ""
 
     @admin.display(description="job")
     def what(self, job: Job) -> SafeString:
@@ -87,36 +94,25 @@ class JobAdmin(LookOnly[Job]):
             shortened(job.image, 80),
         )
 
-    @admin.display(description="project")
-    def project_link(self, job: Job) -> SafeString:
-        return link(f"{page('jobs_job_changelist')}?project__id__exact={job.project_id}", job.project.name)
+    @admin.display(description="project, owner")
+    def whose(self, job: Job) -> SafeString:
+        its = f"{page('jobs_job_changelist')}?project__id__exact={job.project_id}"
+        return format_html('{}<span class="small">{}</span>', link(its, job.project.name), job.owner or DASH)
 
-    @admin.display(description="worker")
-    def shown_worker(self, job: Job) -> SafeString | str:
+    @admin.display(description="worker, runtime")
+    def place(self, job: Job) -> SafeString | str:
         worker: str | None = job.worker  # type: ignore[attr-defined]  # annotated
-        return link(page("workers_worker_named", worker), worker) if worker else DASH
-
-    @admin.display(description="runtime")
-    def ran_on(self, job: Job) -> str:
-        return job.attempt_runtime or job.runtime or DASH  # type: ignore[attr-defined]  # annotated
-
-    @admin.display(description="why")
-    def why(self, job: Job) -> SafeString | str:
-        if job.state == JobState.QUEUED:
-            return format_html(
-                '<span title="{}">waits: {}</span>', job.waiting_detail, job.waiting_reason or "not yet seen"
-            )
-        if job.verdict_code:
-            return format_html('<code class="code">{}</code>', job.verdict_code)
-        return "being cancelled" if job.cancel_requested_at and not job.is_final else DASH
-
-    @admin.display(description="ran for")
-    def took(self, job: Job) -> str:
-        return ran_for(job)
+        if not worker:
+            return job.runtime or DASH
+        runtime: str = job.attempt_runtime  # type: ignore[attr-defined]  # annotated
+        return format_html(
+            '{}<span class="small">{}</span>', link(page("workers_worker_named", worker), worker), runtime
+        )
 
     @admin.display(description="age", ordering="created_at")
-    def age(self, job: Job) -> SafeString | str:
-        return ago(job.created_at)
+    def age(self, job: Job) -> SafeString:
+        ran = f"ran {ran_for(job)}" if job.started_at else ""
+        return format_html('{}<span class="small">{}</span>', ago(job.created_at), ran)
 
     # --- a job's page ---------------------------------------------------------------------------------------------
 

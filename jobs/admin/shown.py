@@ -61,7 +61,7 @@ def moment(when: datetime | None) -> SafeString | str:
 def ago(when: datetime | None) -> SafeString | str:
     if when is None:
         return DASH
-    age = span(max(timedelta(seconds=1), timezone.now() - when))
+    age = " ".join(span(max(timedelta(seconds=1), timezone.now() - when)).split()[:2])  # the minutes are enough
     return format_html(
         '<time datetime="{}" title="{} UTC">{} ago</time>', when.isoformat(), f"{when:%Y-%m-%d %H:%M:%S}", age
     )

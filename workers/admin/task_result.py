@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery, UUIDField
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -43,12 +43,11 @@ class TaskResultAdmin(LookOnly[TaskResult]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TaskResult]:
         its = Attempt.objects.filter(task_id=OuterRef("task_id"))
-        found = {name: Subquery(its.values(name)[:1]) for name in ("job_id", "number")}
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(attempt_id=Subquery(its.values("pk")[:1]), **{f"attempt_{name}": found[name] for name in found})
-        )
+        # The job's id must be said to be one: SQLite would give its bare digits.
+        job = Subquery(its.values("job_id")[:1], output_field=UUIDField())
+        number = Subquery(its.values("number")[:1])
+        attempt = Subquery(its.values("pk")[:1])
+        return super().get_queryset(request).annotate(attempt_id=attempt, attempt_job_id=job, attempt_number=number)
 
     @admin.display(description="attempt")
     def of_attempt(self, result: Any) -> SafeString | str:

@@ -219,12 +219,17 @@ export class LogPanel {
   say() {
     this.saying ??= setTimeout(() => {
       this.saying = null;
-      const below = this.newest - this.lines.last;
-      this.button.setAttribute("aria-pressed", String(this.following));
-      this.button.textContent = this.following ? "Pause" : below > 0 ? `Follow (${below} more)` : "Follow";
-      put(this.facts, `${this.attempt ? `attempt ${this.attempt}, ` : ""}${this.newest.toLocaleString("en")} lines`);
+      put(this.button, this.offer());
+      put(this.facts, `${this.attempt ? `attempt ${this.attempt}, ` : ""}${counted(this.newest)}`);
       put(this.foot, this.standing());
     }, SAY_MS);
+  }
+
+  // What the button does next.
+  offer() {
+    if (this.over) return "Last line";
+    const below = this.newest - this.lines.last;
+    return this.following ? "Pause" : below > 0 ? `Follow (${below} more)` : "Follow";
   }
 
   standing() {
@@ -257,7 +262,7 @@ export class LogPanel {
   }
 
   toggle() {
-    if (this.following) this.setFollowing(false);
+    if (this.following && !this.over) this.setFollowing(false);
     else this.follow();
   }
 }
@@ -266,7 +271,11 @@ function ending({ state, exit_code, verdict, lines, complete }) {
   const code = exit_code === null ? "" : `, exit code ${exit_code}`;
   const why = verdict ? `: ${verdict.code}` : "";
   const whole = complete === false ? ", with gaps" : complete ? ", complete" : "";
-  return `End: ${state}${why}${code}. ${lines} lines${whole}.`;
+  return `End: ${state}${why}${code}. ${counted(lines)}${whole}.`;
+}
+
+function counted(lines) {
+  return lines === 1 ? "1 line" : `${lines.toLocaleString("en")} lines`;
 }
 
 // Only when it is new: a live region repeats what is set again.

@@ -67,11 +67,12 @@ def ago(when: datetime | None) -> SafeString | str:
     )
 
 
-def shortened(text: str, most: int = LONGEST_TEXT) -> str:
+def shortened(text: object, most: int = LONGEST_TEXT) -> str:
     """At most `most` characters, and how many more there are."""
-    if len(text) <= most:
-        return text
-    return f"{text[:most]}… ({len(text) - most:,} more characters)"
+    whole = str(text)
+    if len(whole) <= most:
+        return whole
+    return f"{whole[:most]}… ({len(whole) - most:,} more characters)"
 
 
 def pretty(value: Any, most: int = LONGEST_TEXT) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin import helpers
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from pydantic import ValidationError as SpecError
 
@@ -110,7 +110,7 @@ class SubmitForm(forms.Form):
         help_text='A JSON object of further fields as in the API, for example {"resources": {"shm": "1Gi"}}.',
     )
 
-    def __init__(self, owner: AbstractBaseUser, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, owner: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.owner = owner
         names = list(Project.objects.order_by("name").values_list("name", flat=True))

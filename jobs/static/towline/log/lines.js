@@ -20,8 +20,8 @@ export class Lines {
     return this.last === 0;
   }
 
-  get full() {
-    return this.last - this.first + 1 >= this.most;
+  get room() {
+    return this.empty ? this.most : this.most - (this.last - this.first + 1);
   }
 
   row(n) {
@@ -40,6 +40,12 @@ export class Lines {
     this.last = fresh[fresh.length - 1].n;
     while (this.last - this.first + 1 > this.most) this.row(this.first++).remove();
     return true;
+  }
+
+  // Of lines that follow on those that are there, as many as there is room for: none has to go.
+  appendWhatFits(lines) {
+    const fresh = lines.filter((line) => line.n > this.last).slice(0, this.room);
+    if (!this.empty && fresh.length) this.append(fresh);
   }
 
   // Put before those that are there; what gets too many goes at the end.

@@ -21,7 +21,8 @@ export class LogPanel {
     this.attempt = Number(root.dataset.attempt) || 0; // 0: there is none yet
     this.fixed = "fixed" in root.dataset;
     this.following = true;
-    this.newest = 0;
+    this.newest = 0; // the highest line number known of
+    this.heardLast = 0; // by the stream
     this.over = null;
     this.lines = new Lines(this.box, LINES_MOST);
     this.on = { onState, onEnd };
@@ -58,20 +59,20 @@ export class LogPanel {
     };
   }
 
-  // Of a stream that is opened anew: behind the last line heard of, or the last page.
+  // Where a stream begins that is opened anew: behind the last line heard, or with the last page.
   position() {
-    const from = this.newest ? { from: this.newest + 1 } : { tail: PAGE };
+    const from = this.heardLast ? { from: this.heardLast + 1 } : { tail: this.following ? PAGE : 1 };
     return { attempt: this.attempt, ...from };
   }
 
   take(lines) {
-    const atTheEnd = this.lines.last === this.newest;
-    this.newest = Math.max(this.newest, lines[lines.length - 1].n);
+    this.heardLast = lines[lines.length - 1].n;
+    this.newest = Math.max(this.newest, this.heardLast);
     if (this.following) {
       if (!this.lines.append(lines)) this.fill();
       this.toTheEnd();
-    } else if (atTheEnd && !this.lines.full && !this.lines.empty) {
-      this.lines.append(lines);
+    } else {
+      this.lines.appendWhatFits(lines);
     }
     this.say();
   }
@@ -92,7 +93,7 @@ export class LogPanel {
     }
     const again = this.attempt > 0;
     this.attempt = attempt;
-    this.newest = 0;
+    this.newest = this.heardLast = 0;
     this.lines.clear();
     if (again) this.lines.note(`Attempt ${attempt} begins. Earlier ones have their logs on pages of their own.`);
     this.download.href = `${this.root.dataset.url}?attempt=${attempt}`;

@@ -56,6 +56,20 @@ def test_lines_appear_while_it_runs_and_the_end_is_said(browser: Chrome, stack: 
     assert not words(browser, "#cancel")
 
 
+def test_after_the_end_nothing_is_asked_for_any_more(browser: Chrome, stack: RunningStack) -> None:
+    open_job(browser, stack, stack.run("echo", "done"))
+    eventually(lambda: "End: succeeded" in words(browser, ".log .end"))
+    # A browser reopens a stream that was not closed after a second: that is what must not come.
+    opened = """
+      const done = arguments[0];
+      const asked = () => performance.getEntriesByType("resource").filter((entry) => entry.name.includes("/logs/")).length;
+      const before = asked();
+      new PerformanceObserver(() => asked() > before && done(asked() - before)).observe({ type: "resource" });
+      setTimeout(() => done(0), 2500);
+    """
+    assert browser.execute_async_script(opened) == 0
+
+
 def test_the_streams_are_told_apart_and_output_is_only_ever_text(browser: Chrome, stack: RunningStack) -> None:
     evil = "<img src=x onerror=window.pwned=1><script>window.pwned=1</script>"
     job = stack.run(

@@ -37,8 +37,9 @@ test: test-sqlite test-postgres ## all tests, on SQLite and on PostgreSQL
 test-sqlite: .venv/.dev
 	$(BIN)/python -m pytest --database sqlite $(ARGS)
 
+# What touches no database ran with the other one.
 test-postgres: .venv/.dev
-	$(BIN)/python -m pytest --database postgres $(ARGS)
+	$(BIN)/python -m pytest --database postgres tests/flows tests/system tests/browser $(ARGS)
 
 check: .venv/.dev ## format, lint, types, import contracts, migrations, container and shell linters
 	$(BIN)/ruff format --check .

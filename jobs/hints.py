@@ -1,7 +1,8 @@
 """Hints that something changed: sent after commit, best effort, never needed for anything to be right.
 
 `announce` tells followers of a job over Redis to look at the database; `hand_over` names a Celery task, so that
-`jobs` need not know who does the work. A hint that is lost costs a poll interval, never a job.
+`jobs` need not know who does the work. Both leave in one thread of the process, so that a Redis which is down or frozen
+delays neither a request nor a run. A hint that is lost costs a poll interval, never a job.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -19,11 +22,8 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 
 log = logging.getLogger(__name__)
-QUIET_SECONDS = 2.0  # after a failure: Redis is not asked again by every single line of output
-
-_lock = threading.Lock()
-_client: redis.Redis | None = None
-_quiet_until = 0.0
+QUIET_SECONDS = 2.0  # after a failure: nothing is tried, so that hints do not pile up behind a dead Redis
+PENDING_MOST = 10_000
 
 
 def channel(job_id: UUID | str) -> str:
@@ -32,23 +32,7 @@ def channel(job_id: UUID | str) -> str:
 
 def announce(job_id: UUID | str) -> None:
     """Tell followers that the job or its log has something new."""
-    global _quiet_until
-    if time.monotonic() < _quiet_until:
-        return
-    try:
-        _connection().publish(channel(job_id), b"")
-    except redis.RedisError:
-        _quiet_until = time.monotonic() + QUIET_SECONDS
-
-
-def _connection() -> redis.Redis:
-    global _client
-    with _lock:
-        if _client is None:
-            _client = redis.Redis.from_url(
-                settings.TOWLINE.redis_url, socket_timeout=2, socket_connect_timeout=1, health_check_interval=25
-            )
-        return _client
+    _outbox.put("announce", lambda: _connection().publish(channel(job_id), b""))
 
 
 def hand_over(task: str, *args: Any, **options: Any) -> None:
@@ -56,11 +40,48 @@ def hand_over(task: str, *args: Any, **options: Any) -> None:
     transaction.on_commit(lambda: send(task, *args, **options))
 
 
-def send(task: str, *args: Any, **options: Any) -> bool:
-    """Send it now; False when the broker can't be reached, which the next timer makes good."""
-    try:
-        current_app.send_task(task, args=args, retry=False, ignore_result=options.pop("ignore_result", True), **options)
-    except (OperationalError, redis.RedisError, OSError) as error:
-        log.warning("hint %s%r not sent, the timer will: %s", task, args, error)
-        return False
-    return True
+def send(task: str, *args: Any, **options: Any) -> None:
+    """Send the named task now; what can't be sent, the next timer makes good."""
+    _outbox.put(task, lambda: current_app.send_task(task, args=args, retry=False, **{"ignore_result": True, **options}))
+
+
+class _Outbox:
+    """One thread that sends, in order. It starts with the first hint; at exit what waits is still sent."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "hints")
+        self._room = threading.Semaphore(PENDING_MOST)
+        self._quiet_until = 0.0
+
+    def put(self, what: str, deliver: Callable[[], object]) -> None:
+        if not self._room.acquire(blocking=False):
+            return
+        try:
+            self._thread.submit(self._deliver, what, deliver)
+        except RuntimeError:  # the interpreter is ending
+            self._room.release()
+
+    def _deliver(self, what: str, deliver: Callable[[], object]) -> None:
+        try:
+            if time.monotonic() >= self._quiet_until:
+                deliver()
+        except (OperationalError, redis.RedisError, OSError) as error:
+            self._quiet_until = time.monotonic() + QUIET_SECONDS
+            log.warning("hint %s not sent, the timer makes it good: %s", what, error)
+        except Exception:
+            log.exception("a mistake while sending hint %s", what)
+        finally:
+            self._room.release()
+
+
+_outbox = _Outbox()
+_client: redis.Redis | None = None
+
+
+def _connection() -> redis.Redis:
+    """Of the outbox's thread."""
+    global _client
+    if _client is None:
+        url = settings.TOWLINE.redis_url
+        _client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1, health_check_interval=25)
+    return _client

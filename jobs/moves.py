@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models.functions import Now
+
+from jobs.clock import Now
 
 from .hints import announce
 from .models import Attempt, Event, Job

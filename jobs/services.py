@@ -10,7 +10,8 @@ import orjson
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
+
+from jobs.clock import Now
 
 from .hints import hand_over
 from .models import Attempt, Job, Project

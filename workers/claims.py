@@ -9,8 +9,8 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F, QuerySet
-from django.db.models.functions import Now
 
+from jobs.clock import Now
 from jobs.models import Attempt
 from jobs.moves import move, record
 from jobs.states import ACTIVE_ATTEMPT, AttemptState

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import DateTimeField
-from django.db.models.functions import Now
 
+from jobs.clock import Now
 from jobs.models import Attempt
 from jobs.spec import Timeouts
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models.functions import Now
 
+from jobs.clock import Now
 from jobs.logs.store import sealing
 from jobs.models import Attempt, Job
 from jobs.moves import move

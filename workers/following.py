@@ -34,21 +34,22 @@ class Follower:
         self._sample_at = time.monotonic() + FIRST_SAMPLE_SECONDS
 
     def follow(self) -> Observation:
-        """The last look at the container. The end of a stream says nothing; over is: seen exited, then read once more."""
-        seen: Observation | None = None
+        """The last look at the container. The end of a stream says nothing; over is: seen exited, then read to the end.
+
+        So a look comes before every reading, the first one too: a short job has exited by then, and is read once.
+        """
         while True:
+            seen = self._look()
+            if seen.phase is Phase.GONE:
+                return seen
             pump = Pump(self.grip.driver, self.handle, self.at.cursor or None)
             self.grip.on_wake = pump.wake
             try:
                 self._drain(pump)
             finally:
                 pump.stop()
-            if seen is not None and pump.trouble is None:
+            if seen.phase is Phase.EXITED and pump.trouble is None:
                 return seen
-            found = self._look()
-            if found.phase is Phase.GONE:
-                return found
-            seen = found if found.phase is Phase.EXITED else None
             if pump.trouble:
                 self._tend()
                 self.grip.pause(TICK_SECONDS)
@@ -61,9 +62,7 @@ class Follower:
                 self._store_patiently(lines)
                 stored_at = time.monotonic()
             self._tend()
-            rest = stored_at + CHUNK_SECONDS - time.monotonic()
-            if rest > 0 and not pump.over:
-                self.grip.woken.wait(rest)
+            pump.gather(stored_at + CHUNK_SECONDS - time.monotonic())
         if pump.trouble is not None and not isinstance(pump.trouble, Unavailable):
             raise pump.trouble
 

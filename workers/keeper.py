@@ -14,8 +14,8 @@ from collections.abc import Mapping
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models.functions import Now
 
+from jobs.clock import Now
 from jobs.models import Attempt, installation_key
 from jobs.moves import record
 from jobs.states import FINAL_ATTEMPT

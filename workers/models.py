@@ -8,8 +8,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Now
 
+from jobs.clock import Now
 from jobs.models import Attempt, Stamped, StampedQuerySet
 from jobs.states import ACTIVE_ATTEMPT
 

@@ -10,8 +10,8 @@ from typing import Any
 from celery.utils.nodenames import worker_direct
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models.functions import Now
 
+from jobs.clock import Now
 from jobs.hints import hand_over
 from jobs.models import Attempt, Job
 from jobs.moves import move, record

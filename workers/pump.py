@@ -41,6 +41,11 @@ class Pump:
             self._changed.notify_all()
         return taken
 
+    def gather(self, seconds: float) -> None:
+        """Let more come before it is taken, up to so long; what has come to its end has nothing to wait for."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.over or self._stopped, max(0.0, seconds))
+
     def wake(self) -> None:
         """Let `take` return at once, with or without lines."""
         with self._changed:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db.models import Q
-from django.db.models.functions import Now
 
+from jobs.clock import Now
 from jobs.models import Attempt, Job
 from jobs.moves import move
 from jobs.services import cancelled_by
@@ -24,30 +25,43 @@ MOST = 500
 LOOK_GAP = timedelta(seconds=30)  # between two rounds, at the slowest: the timer alone makes one every 10 s
 
 
-def reconcile() -> None:
+@dataclass
+class Done:
+    """How many of each one round put right."""
+
+    cancelled: int = 0
+    handed_over: int = 0
+    lost: int = 0
+    placed: int = 0
+
+
+def reconcile() -> Done:
     """One round. Every step is a conditional write: who comes second changes nothing."""
-    _cancel_waiting()
-    _adopt_orphans()
-    place_waiting()
+    done = Done(cancelled=_cancel_waiting())
+    _adopt_orphans(done)
+    done.placed = place_waiting()
+    return done
 
 
-def _cancel_waiting() -> None:
+def _cancel_waiting() -> int:
     """Jobs whose end was asked for while an attempt had them, and that wait again by now."""
+    ended = 0
     for job in Job.objects.filter(state=JobState.QUEUED, cancel_requested_at__isnull=False)[:MOST]:
         verdict = cancelled_by(job.cancel_requested_by)
-        move(job, JobState.CANCELLED, verdict=verdict.as_json(), verdict_code=verdict.code, waiting_reason="")
+        ended += move(job, JobState.CANCELLED, verdict=verdict.as_json(), verdict_code=verdict.code, waiting_reason="")
+    return ended
 
 
-def _adopt_orphans() -> None:
+def _adopt_orphans(done: Done) -> None:
     """Attempts that nobody keeps: hand them to a live worker on the same engine; after the grace they are lost."""
     alive = list(Worker.objects.alive())
     orphans = _orphans(alive)
     for attempt in orphans:
         heir = _heir(attempt, alive)
         if heir:
-            claims.hand_over(attempt, heir.name)
+            done.handed_over += claims.hand_over(attempt, heir.name)
         elif _past_grace(attempt):
-            _declare_lost(attempt)
+            done.lost += _declare_lost(attempt)
 
 
 def _orphans(alive: list[Worker]) -> list[Attempt]:
@@ -77,7 +91,7 @@ def _past_grace(attempt: Attempt) -> bool:
     return this.filter(orphaned_at__lte=Now() - adoption_grace()).exists()
 
 
-def _declare_lost(attempt: Attempt) -> None:
+def _declare_lost(attempt: Attempt) -> bool:
     verdict = Verdict(
         "worker_lost",
         "The worker that ran it is gone, and nobody else reaches its engine.",
@@ -89,4 +103,4 @@ def _declare_lost(attempt: Attempt) -> None:
         "Start the worker again. With retry.max_attempts above 1 the job is tried again by itself.",
     )
     log.warning("%s is lost: %s", attempt, verdict.summary)
-    finish(attempt, attempt.fence, Ending(AttemptState.LOST, None, verdict))
+    return finish(attempt, attempt.fence, Ending(AttemptState.LOST, None, verdict))

@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from django.db.models.functions import Now
-
+from jobs.clock import Now
 from jobs.logs.store import Fenced
 from jobs.models import Attempt
 from jobs.moves import record

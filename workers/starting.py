@@ -6,8 +6,8 @@ import logging
 import time
 
 from django.db import transaction
-from django.db.models.functions import Now
 
+from jobs.clock import Now
 from jobs.hints import announce
 from jobs.models import Attempt, installation_key
 from jobs.moves import move

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from django.db.models.functions import Now
+from jobs.clock import Now
 
 from .drivers.protocol import Handle, Unavailable
 from .grip import Grip

@@ -7,7 +7,7 @@ from typing import Any
 
 import django_filters
 from django.db.models import Q
-from django.db.models.fields.json import KeyTextTransform
+from django.db.models.fields.json import KeyTransform
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ParseError
 from rest_framework.filters import OrderingFilter
@@ -50,13 +50,13 @@ class JobFilter(django_filters.FilterSet):
         fields: list[str] = []
 
     def with_labels(self, jobs: JobQuerySet, name: str, value: str) -> JobQuerySet:
-        asked: Any = self.request  # DRF's: it has query_params
-        for pair in asked.query_params.getlist("label"):
+        asked: Any = self.data  # a QueryDict: of the request, or of the command's options
+        for number, pair in enumerate(asked.getlist("label")):
             key, colon, text = pair.partition(":")
             if not colon:
                 raise ParseError("label: write it as label=key:value")
-            jobs = jobs.alias(**{f"label_{key.encode().hex()}": KeyTextTransform(key, "labels")})
-            jobs = jobs.filter(**{f"label_{key.encode().hex()}": text})
+            # The key as an argument, not in a keyword: it may hold what a lookup is spelled with.
+            jobs = jobs.alias(**{f"label_{number}": KeyTransform(key, "labels")}).filter(**{f"label_{number}": text})
         return jobs
 
     def on_runtime(self, jobs: JobQuerySet, name: str, value: str) -> JobQuerySet:

@@ -29,6 +29,8 @@ from .views import VisibleJobs
 PAGE_LINES = 1000
 PAGE_LINES_MOST = 10_000
 BATCH = 8
+# Only CR and LF end a line of an event stream, but many clients split at these, too. In JSON they are the same escaped.
+ODD_LINE_ENDS = (("\x85".encode(), b"\\u0085"), ("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029"))
 PARAMETERS = ("attempt", "from", "limit", "tail", "stream", "timestamps", "follow", "format")
 
 
@@ -190,7 +192,10 @@ async def _event_frames(job: Job, number: int | None, start: int, stream: str | 
 def _frame(event: str, data: Any, identity: str = "") -> bytes:
     """One server-sent event. JSON has no raw newline, so output can't forge a frame."""
     numbered = f"id: {identity}\n".encode() if identity else b""
-    return b"event: " + event.encode() + b"\n" + numbered + b"data: " + orjson.dumps(data) + b"\n\n"
+    body = orjson.dumps(data)
+    for raw, escaped in ODD_LINE_ENDS:
+        body = body.replace(raw, escaped)
+    return b"event: " + event.encode() + b"\n" + numbered + b"data: " + body + b"\n\n"
 
 
 def _streaming(body: AsyncIterator[bytes], content_type: str) -> StreamingHttpResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -52,7 +52,7 @@ Step = Lines | News | Silence | Over
 
 async def follow(
     job_id: UUID, *, attempt: int | None = None, start: int = 1, stream: str | None = None
-) -> AsyncIterator[Step]:
+) -> AsyncGenerator[Step, None]:
     """Everything from line `start` of that attempt (None: the newest) on, then live, then of its retries; ends with Over.
 
     Ends without Over when the process shuts down: the client comes back with the last number it saw.

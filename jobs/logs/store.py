@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Now
 
+from jobs.clock import Now
 from jobs.hints import announce
 from jobs.models import Attempt, LogChunk
 

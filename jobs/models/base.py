@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from django.db import models
-from django.db.models.functions import Now
+
+from jobs.clock import Now
 
 M = TypeVar("M", bound=models.Model)
 

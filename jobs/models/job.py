@@ -8,9 +8,9 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
 from uuid6 import uuid7
 
+from jobs.clock import Now
 from jobs.spec import JobSpec
 from jobs.states import FINAL_JOB, JobState
 

@@ -205,6 +205,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 3,
     "socket_keepalive": True,
     "health_check_interval": 25,
+    # Of who publishes: one more try, then the hint is given up. Consumers reconnect by their own rules, for ever.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
+    "interval_max": 0.2,
 }
 CELERY_BEAT_SCHEDULE = {
     "place": {"task": "workers.place", "schedule": 5.0, "options": {"expires": 5}},

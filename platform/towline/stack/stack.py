@@ -163,9 +163,13 @@ class Stack:
         until = time.monotonic() + seconds
         while not done():
             self.supervisor.look()
-            if time.monotonic() > until or service.failures > 2:
-                told = _last_lines(self.supervisor.log_of(service))
-                raise StackError(f"{what} does not come up; the end of {self.supervisor.log_of(service)}:\n{told}")
+            failing = next((each for each in self.supervisor.services if each.failures > 1), None)
+            if time.monotonic() > until or failing:
+                log_file = self.supervisor.log_of(failing or service)
+                told = _last_lines(log_file)
+                raise StackError(
+                    f"{failing.name if failing else what} does not come up; the end of {log_file}:\n{told}"
+                )
             time.sleep(0.05)
 
 

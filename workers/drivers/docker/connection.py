@@ -47,6 +47,7 @@ class Connection:
         self._base_url = base_url
         self._timeout = timeout_seconds
         self._local = threading.local()
+        self._api_version: str | None = None
 
     @property
     def client(self) -> APIClient:
@@ -57,8 +58,11 @@ class Connection:
         return client
 
     def _connect(self) -> APIClient:
+        """The version is agreed on once: a client that asks for it costs 7 ms, and every log reader is a new thread."""
         where: dict[str, Any] = {"base_url": self._base_url} if self._base_url else dict(kwargs_from_env())
-        return APIClient(timeout=self._timeout, **where)  # type: ignore[arg-type]  # seconds may be a float
+        client = APIClient(timeout=self._timeout, version=self._api_version, **where)  # type: ignore[arg-type]  # seconds may be a float
+        self._api_version = client.api_version
+        return client
 
     def request(
         self,

@@ -107,17 +107,11 @@ class DockerDriver:
         return (observe.observe_listed(item, place) for item in listed)
 
     def logs(self, handle: Handle, after: str | None) -> Iterator[Line]:
-        """See the protocol. When the stream ends because the container is over, the rest is read from the file."""
+        """See the protocol. Live while it runs; once it is over, the rest from the file, which a live stream may leave out."""
         phase = self._look(handle).phase
-        if phase is Phase.RUNNING:
-            reader = self._reader(handle, after, follow=True)
+        if phase in (Phase.RUNNING, Phase.EXITED):
             with asking(f"read the log of {handle.name}"):
-                yield from reader
-            after = reader.cursor
-            phase = phase if reader.silent else self._look(handle).phase
-        if phase is Phase.EXITED:
-            with asking(f"read the log of {handle.name}"):
-                yield from self._reader(handle, after, follow=False)
+                yield from self._reader(handle, after, follow=phase is Phase.RUNNING)
 
     def stop(self, handle: Handle, grace_seconds: float) -> None:
         with asking(f"stop {handle.name}"):

@@ -30,15 +30,13 @@ class CursorNotFoundError(Exception):
     """The window does not reach back to the cursor."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class LogReader:
     """One reading of one container's log.
 
     `follow` goes on live until the engine ends the stream or is silent for `silence_seconds`; without it the log is
     read to its end, an unfinished last line included. `patience_seconds`: how long the engine may search a long log
     before its first word. `loses_newlines`: see `Frames`.
-
-    After iterating, `silent` says which end it was and `cursor` where we are.
     """
 
     open_log: OpenLog
@@ -47,14 +45,8 @@ class LogReader:
     silence_seconds: float
     patience_seconds: float
     loses_newlines: bool = False
-    silent: bool = False
 
     def __iter__(self) -> Iterator[Line]:
-        for line in self._from_cursor():
-            self.cursor = line.cursor
-            yield line
-
-    def _from_cursor(self) -> Iterator[Line]:
         if self.cursor is None:
             yield from self._read({}, searching=False)
             return
@@ -63,7 +55,7 @@ class LogReader:
             try:
                 yield from behind(after, self._read({"tail": WINDOW_MESSAGES}, searching=False), whole=False)
             except CursorNotFoundError:
-                self.silent = False
+                pass
             else:
                 return
         yield from behind(after, self._read({"since": after.since}, searching=True), whole=True)
@@ -77,7 +69,6 @@ class LogReader:
         except (TimeoutError, Timeout):  # in the body, or before the head, which may come with the first line only
             if not self.follow:
                 raise
-            self.silent = True
         if not self.follow:
             yield from frames.flush()
 

@@ -16,11 +16,11 @@ from requests.exceptions import Timeout
 from jobs.verdicts import Verdict
 from workers.drivers.docker.connection import Connection, asking, text_of
 from workers.drivers.docker.locks import HostLocks
-from workers.drivers.docker.observe import OUR_LABELS, is_ours, observe
+from workers.drivers.docker.observe import NAME, OUR_LABELS, is_ours, observe
 from workers.drivers.docker.refusals import refusal
 from workers.drivers.docker.request import SCRIPT_DIR, create_body, platform_of, script_archive, without_disk_quota
 from workers.drivers.docker.stdin import Stdin
-from workers.drivers.protocol import ContainerSpec, Observation, Phase, Refused, Unavailable
+from workers.drivers.protocol import ContainerSpec, Handle, Observation, Phase, Refused, Unavailable
 
 
 @dataclass(frozen=True)
@@ -67,32 +67,35 @@ class Starter:
 
     def _create(self, spec: ContainerSpec, place: str) -> Observation:
         try:
-            self._post(spec)
+            uid = self._post(spec)
         except Timeout:
             pass  # it may be there all the same
         except APIError as error:
             if error.status_code != 409:
                 raise
+        else:
+            return Observation(Handle(NAME, spec.name, uid, place), Phase.CREATED, labels=spec.labels)
         created = self._adopt(spec, place)
         if created is None:
             raise Unavailable(f"the engine did not create {spec.name}, or is removing it")
         return created
 
-    def _post(self, spec: ContainerSpec) -> None:
+    def _post(self, spec: ContainerSpec) -> str:
+        """The id of the new container."""
         body = create_body(spec, self.log_bytes)
         try:
-            self._create_from(body, spec)
+            return self._create_from(body, spec)
         except APIError as error:
             text = text_of(error)
             if spec.disk_bytes is not None and "storage-opt" in text:
-                self._create_from(without_disk_quota(body), spec)
-            elif (verdict := refusal(error.status_code or 500, text, spec)) is not None:
+                return self._create_from(without_disk_quota(body), spec)
+            if (verdict := refusal(error.status_code or 500, text, spec)) is not None:
                 raise Refused(verdict) from error
-            else:
-                raise
+            raise
 
-    def _create_from(self, body: dict[str, Any], spec: ContainerSpec) -> None:
-        self._client.create_container_from_config(body, spec.name, platform_of(spec))  # type: ignore[no-untyped-call]
+    def _create_from(self, body: dict[str, Any], spec: ContainerSpec) -> str:
+        answer = self._client.create_container_from_config(body, spec.name, platform_of(spec))  # type: ignore[no-untyped-call]
+        return str(answer["Id"])
 
     def _run(self, uid: str, spec: ContainerSpec) -> None:
         if spec.script is not None:

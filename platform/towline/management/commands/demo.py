@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import urllib.error
 from argparse import ArgumentParser
 from typing import Any
 
@@ -46,6 +47,8 @@ class Command(BaseCommand):
                 stack.supervisor.keep()
         except (StackError, NoImageError) as error:
             raise CommandError(str(error)) from error
+        except urllib.error.HTTPError as error:
+            raise CommandError(f"REST answered {error.code}: {error.read().decode()[:500]}") from error
         except Interrupted:
             console.print("Ended.")
             sys.exit(0)

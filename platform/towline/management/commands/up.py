@@ -10,7 +10,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
-from rich.table import Table
 
 from towline.stack.stack import Doors, Ports, Stack, StackError, free_port
 
@@ -32,7 +31,6 @@ def end_on_signals() -> None:
 
 
 def show_doors(console: Console, doors: Doors) -> None:
-    table = Table(show_header=False, box=None, padding=(0, 2))
     rows = [
         ("Admin", f"{doors.url}/admin/"),
         ("REST", f"{doors.url}/api/v1/"),
@@ -43,8 +41,8 @@ def show_doors(console: Console, doors: Doors) -> None:
         ("Data", str(doors.data_dir)),
     ]
     for name, value in rows:
-        table.add_row(f"[bold]{name}[/bold]", value)
-    console.print(table, soft_wrap=True)
+        # Never cut: people copy these.
+        console.print(f"  [bold]{name:<10}[/bold]{value}", soft_wrap=True)
 
 
 class Command(BaseCommand):

@@ -1,0 +1,1 @@
+"""How fast Towline is, against what, measured in one run on one machine."""

@@ -1,0 +1,153 @@
+"""Who runs what next: single rules, and what must hold whatever comes."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.placement import Needs, Plan, Room, Site, Waiting, place
+
+GIB = 1024**3
+
+
+def site(worker: str = "w1", **others: Any) -> Site:
+    facts = {
+        "engine": f"e-{worker}",
+        "runtime": "docker",
+        "arch": "amd64",
+        "cpus": 4,
+        "memory_bytes": 8 * GIB,
+        "gpus": 0,
+    }
+    return Site(worker=worker, **{**facts, **others})
+
+
+def room(slots: int = 4, **others: Any) -> Room:
+    return Room(**{"slots": slots, "cpus": 4.0, "memory_bytes": 8 * GIB, "gpus": 0, **others})
+
+
+def job(project: int = 1, priority: int = 0, held: tuple[str, str] | None = None, **needs: Any) -> Waiting:
+    return Waiting(uuid.uuid4(), project, priority, Needs(**{"cpus": 0.5, "memory_bytes": GIB, **needs}), held)
+
+
+def placed(plan: Plan) -> list[uuid.UUID]:
+    return [one.job for one in plan.assignments]
+
+
+def test_the_oldest_goes_first_and_the_rest_waits_for_capacity() -> None:
+    jobs = [job() for _ in range(3)]
+    plan = place(jobs, [site()], {"w1": room(slots=2)}, {})
+    assert placed(plan) == [jobs[0].id, jobs[1].id]
+    assert plan.reasons[jobs[2].id][0] == "capacity"
+
+
+def test_priority_beats_age() -> None:
+    low, high = job(priority=-5), job(priority=5)
+    assert placed(place([low, high], [site()], {"w1": room(slots=1)}, {})) == [high.id]
+
+
+def test_projects_take_turns() -> None:
+    crowd, lone = [job(project=1) for _ in range(5)], job(project=2)
+    plan = place([*crowd, lone], [site()], {"w1": room(slots=2)}, {})
+    assert placed(plan) == [crowd[0].id, lone.id]
+
+
+def test_a_project_with_much_under_way_comes_later() -> None:
+    first, second = job(project=1), job(project=2)
+    assert placed(place([first, second], [site()], {"w1": room(slots=1)}, {1: 3})) == [second.id]
+
+
+def test_the_least_loaded_worker_is_taken() -> None:
+    rooms = {"w1": room(slots=1), "w2": room(slots=3)}
+    (one,) = place([job()], [site("w1"), site("w2")], rooms, {}).assignments
+    assert one.site.worker == "w2"
+
+
+def test_docker_is_preferred_to_plain_processes() -> None:
+    sites = [site("w1", runtime="process"), site("w2")]
+    (one,) = place([job()], sites, {"w1": room(slots=9), "w2": room(slots=1)}, {}).assignments
+    assert one.site.runtime == "docker"
+
+
+def test_a_job_bigger_than_the_room_does_not_block_a_smaller_one() -> None:
+    big, small = job(memory_bytes=6 * GIB), job(memory_bytes=GIB)
+    plan = place([big, small], [site()], {"w1": room(memory_bytes=2 * GIB)}, {})
+    assert placed(plan) == [small.id]
+    assert plan.reasons[big.id][0] == "capacity"
+
+
+def test_what_no_worker_could_ever_run_says_what_is_lacking() -> None:
+    for needs, word in [
+        ({"runtime": "process"}, "runtime"),
+        ({"arch": "arm64"}, "architecture"),
+        ({"region": "us-east"}, "region"),
+        ({"requires": frozenset({("disk", "ssd")})}, "disk=ssd"),
+        ({"cpus": 64}, "cpus"),
+        ({"memory_bytes": 64 * GIB}, "MiB"),
+        ({"gpus": 1}, "gpus"),
+    ]:
+        one = job(**needs)
+        reason, detail = place([one], [site()], {"w1": room()}, {}).reasons[one.id]
+        assert (reason, word in detail) == ("no_worker", True), detail
+
+
+def test_a_worker_that_is_away_is_named_as_such() -> None:
+    one = job()
+    away = site(available=False, why_not="draining")
+    reason, detail = place([one], [away], {"w1": room(slots=0)}, {}).reasons[one.id]
+    assert (reason, "draining" in detail) == ("capacity", True)
+
+
+def test_a_held_job_keeps_its_own_reason() -> None:
+    one = job(held=("run_at", "Runs at noon."))
+    assert place([one], [site()], {"w1": room()}, {}).reasons == {one.id: ("run_at", "Runs at noon.")}
+
+
+jobs_strategy = st.lists(
+    st.builds(
+        job,
+        project=st.integers(1, 3),
+        priority=st.integers(-2, 2),
+        cpus=st.sampled_from([0.5, 2.0, 8.0]),
+        memory_bytes=st.sampled_from([GIB, 3 * GIB, 9 * GIB]),
+        gpus=st.integers(0, 1),
+        arch=st.sampled_from([None, "amd64", "arm64"]),
+    ),
+    max_size=30,
+)
+rooms_strategy = st.dictionaries(
+    st.sampled_from(["w1", "w2", "w3"]),
+    st.builds(
+        room,
+        slots=st.integers(0, 4),
+        cpus=st.floats(0, 4),
+        memory_bytes=st.integers(0, 8 * GIB),
+        gpus=st.integers(0, 1),
+    ),
+)
+
+
+@given(jobs_strategy, rooms_strategy)
+def test_nothing_is_overbooked_lost_or_placed_twice(jobs: list[Waiting], rooms: dict[str, Room]) -> None:
+    before = {name: Room(has.slots, has.cpus, has.memory_bytes, has.gpus) for name, has in rooms.items()}
+    plan = place(jobs, [site(name, gpus=1) for name in rooms], rooms, {})
+    assert Counter(placed(plan)) + Counter(list(plan.reasons)) == Counter(one.id for one in jobs)
+    needs = {one.id: one.needs for one in jobs}
+    for name, had in before.items():
+        here = [needs[one.job] for one in plan.assignments if one.site.worker == name]
+        assert len(here) <= had.slots
+        assert sum(need.cpus for need in here) <= had.cpus
+        assert sum(need.memory_bytes for need in here) <= had.memory_bytes
+        assert sum(need.gpus for need in here) <= had.gpus
+
+
+@given(jobs_strategy, rooms_strategy)
+def test_what_waits_for_capacity_really_has_no_room(jobs: list[Waiting], rooms: dict[str, Room]) -> None:
+    plan = place(jobs, [site(name, gpus=1) for name in rooms], rooms, {})
+    for one in jobs:
+        if plan.reasons.get(one.id, ("", ""))[0] == "capacity":
+            assert not any(has.fits(one.needs) for has in rooms.values())

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Mapping
 
@@ -28,9 +29,11 @@ from .models import Worker
 from .patience import DATABASE_TROUBLE
 from .reconcile import reconcile
 from .runner import Run
+from .sweeping import TooManyStrays, sweep
 
 log = logging.getLogger(__name__)
 VERSION = "0.1.0"
+SWEEP_SECONDS = 60.0
 
 
 class Keeper(threading.Thread):
@@ -45,6 +48,7 @@ class Keeper(threading.Thread):
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._sweep_at = time.monotonic() + SWEEP_SECONDS
 
     # --- the runs of this process ---------------------------------------------------------------------------------
 
@@ -124,6 +128,7 @@ class Keeper(threading.Thread):
         self._tell(mine)
         reconcile()
         self._tidy()
+        self._sweep()
 
     def _tell(self, mine: dict[int, tuple[int, bool]]) -> None:
         """Each run whether it is still ours, and whether its end was asked for."""
@@ -144,6 +149,17 @@ class Keeper(threading.Thread):
             ).exclude(pk__in=list(self._runs))
             for attempt in left[:100]:
                 self._remove(attempt, runtime)
+
+    def _sweep(self) -> None:
+        """Now and then, containers that no attempt stands behind. One that can't be swept now is swept later."""
+        if time.monotonic() < self._sweep_at:
+            return
+        self._sweep_at = time.monotonic() + SWEEP_SECONDS
+        for runtime in self.engines:
+            try:
+                sweep(driver(runtime))
+            except (Unavailable, TooManyStrays) as error:
+                log.warning("strays on %s stay for now: %s", runtime, error)
 
     def _remove(self, attempt: Attempt, runtime: str) -> None:
         try:

@@ -129,9 +129,9 @@ class Job(Stamped):
         """Why it has not started, and how many are before it; None when it is not waiting."""
         if self.state != JobState.QUEUED:
             return None
-        ahead = Job.objects.filter(state=JobState.QUEUED).filter(
-            Q(priority__gt=self.priority) | Q(priority=self.priority, queued_at__lt=self.queued_at)
-        )
+        # SQLite compares times as text, and its own clock writes fewer digits: a job must not be before itself.
+        ahead = Job.objects.filter(state=JobState.QUEUED).exclude(pk=self.pk)
+        ahead = ahead.filter(Q(priority__gt=self.priority) | Q(priority=self.priority, queued_at__lt=self.queued_at))
         return {
             "reason": self.waiting_reason or "capacity",
             "detail": self.waiting_detail or "Not yet looked at by the placement.",

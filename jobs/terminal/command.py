@@ -79,8 +79,8 @@ def one_sentence_errors() -> Iterator[None]:
 
 def database_complaint(error: DatabaseError) -> str:
     text = str(error).strip().splitlines()[0]
-    if "no such table" in text or "does not exist" in text:
-        return f"the database has not got our tables ({text}): run `manage.py migrate`"
+    if "no such" in text or "does not exist" in text:
+        return f"the database is not up to date ({text}): run `manage.py migrate`"
     return f"the database does not answer ({text}): look at DATABASE_URL, and ask `manage.py doctor`"
 
 

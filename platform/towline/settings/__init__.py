@@ -27,7 +27,7 @@ ALLOWED_HOSTS = ENVIRONMENT.TOWLINE_ALLOWED_HOSTS
 
 INSTALLED_APPS = [
     "towline.apps.TowlineConfig",
-    "django.contrib.admin",
+    "towline.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -1,0 +1,52 @@
+// A job's or an attempt's page: its log, and what the server says of it, renewed whenever the stream tells of a change.
+
+import { LogPanel } from "./log/panel.js";
+
+const WAIT_MS = 200;
+let before = null;
+let due = null;
+
+const root = document.querySelector("[data-log]");
+if (root) {
+  const panel = new LogPanel(root, { onState: told, onEnd: renewSoon });
+  panel.open().catch((error) => {
+    root.querySelector("[data-log-end]").textContent = `The log can't be shown: ${error.message}.`;
+  });
+}
+
+// The first word is what the page shows already, unless something happened in between.
+function told({ progress, ...state }) {
+  pulled(progress);
+  const now = JSON.stringify([state, Boolean(progress)]);
+  const changed = before === null ? state.state !== document.querySelector("[data-state]")?.dataset.state : now !== before;
+  before = now;
+  if (changed) renewSoon();
+}
+
+function pulled(progress) {
+  const bar = document.querySelector("[data-pull]");
+  if (!bar || !progress) return;
+  bar.max = progress.total || 1;
+  bar.value = progress.done || 0;
+  document.querySelector("[data-pull-said]").textContent = `${mebibytes(progress.done)} of ${mebibytes(progress.total)} MiB`;
+}
+
+const mebibytes = (bytes) => ((bytes || 0) / 1048576).toFixed(1);
+
+function renewSoon() {
+  due ??= setTimeout(renew, WAIT_MS);
+}
+
+// The server's own page is the only renderer: its live parts replace ours.
+async function renew() {
+  due = null;
+  const answer = await fetch(window.location.pathname, { headers: { Accept: "text/html" } });
+  if (!answer.ok || answer.redirected) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const focused = document.activeElement?.id;
+  for (const old of document.querySelectorAll("[data-live]")) {
+    const part = fresh.getElementById(old.id);
+    if (part) old.replaceWith(document.importNode(part, true));
+  }
+  if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus();
+}

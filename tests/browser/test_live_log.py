@@ -1,0 +1,195 @@
+"""A job's page in a real browser: its log live, complete and once, and the page's truth beside it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+from selenium.webdriver import Chrome, Keys
+from selenium.webdriver.common.by import By
+
+from tests.stack import RunningStack, eventually
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+COUNT = "i=0; while [ $i -lt {most} ]; do i=$((i+1)); echo line $i; sleep {pause}; done"
+# Numbers and texts of the lines in the page, in order; read in one go, as lines come and go.
+READ = """
+  return [...document.querySelectorAll(".lines .line")]
+    .map((row) => [Number(row.id.slice(1)), row.querySelector(".text").textContent]);
+"""
+
+
+def open_job(browser: Chrome, stack: RunningStack, job: dict[str, Any], fragment: str = "") -> None:
+    browser.get("about:blank")  # else a fragment alone would not load the page anew
+    browser.get(f"{stack.url}/admin/jobs/job/{job['id']}/change/{fragment}")
+
+
+def lines(browser: Chrome) -> list[tuple[int, str]]:
+    return [(number, text) for number, text in browser.execute_script(READ)]
+
+
+def words(browser: Chrome, part: str) -> str:
+    found = browser.execute_script("return document.querySelector(arguments[0])?.textContent ?? ''", part)
+    return " ".join(str(found).split())
+
+
+def press(browser: Chrome, part: str) -> None:
+    browser.execute_script("document.querySelector(arguments[0]).click()", part)  # in one go: parts are renewed
+
+
+def test_lines_appear_while_it_runs_and_the_end_is_said(browser: Chrome, stack: RunningStack) -> None:
+    gate = stack.data_dir / "gate-live"
+    job = stack.submit("sh", "-c", f"echo one; until [ -e {gate} ]; do sleep 0.05; done; echo two; exit 3")
+    open_job(browser, stack, job)
+    eventually(lambda: lines(browser) == [(1, "one")])
+    eventually(lambda: words(browser, "#state") == "running")
+    assert words(browser, "#cancel")
+    gate.touch()
+    eventually(lambda: lines(browser) == [(1, "one"), (2, "two")])
+    eventually(lambda: "End: failed: exit_code, exit code 3. 2 lines, complete." in words(browser, ".log .end"))
+    # The summary is the server's own, renewed: state, verdict, time-line, and no more cancel button.
+    eventually(lambda: words(browser, "#state") == "failed")
+    assert "exit_code" in words(browser, "#why")
+    assert "Attempt 1 failed" in words(browser, "#timeline")
+    assert not words(browser, "#cancel")
+
+
+def test_after_the_end_nothing_is_asked_for_any_more(browser: Chrome, stack: RunningStack) -> None:
+    open_job(browser, stack, stack.run("echo", "done"))
+    eventually(lambda: "End: succeeded" in words(browser, ".log .end"))
+    # A browser reopens a stream that was not closed after a second: that is what must not come.
+    opened = """
+      const done = arguments[0];
+      const asked = () => performance.getEntriesByType("resource").filter((entry) => entry.name.includes("/logs/")).length;
+      const before = asked();
+      new PerformanceObserver(() => asked() > before && done(asked() - before)).observe({ type: "resource" });
+      setTimeout(() => done(0), 2500);
+    """
+    assert browser.execute_async_script(opened) == 0
+
+
+def test_the_streams_are_told_apart_and_output_is_only_ever_text(browser: Chrome, stack: RunningStack) -> None:
+    evil = "<img src=x onerror=window.pwned=1><script>window.pwned=1</script>"
+    job = stack.run(
+        "sh", "-c", f"echo '{evil}'; printf '\\033[31mred\\033[0m \\033[38;5;208mhot\\033[0m\\n'; echo err >&2"
+    )
+    open_job(browser, stack, job)
+    eventually(lambda: len(lines(browser)) == 3)
+    assert {text for _, text in lines(browser)} == {evil, "red hot", "err"}
+    assert words(browser, ".line.stderr .text") == "err"
+    assert words(browser, ".ansi-red-fg") == "red"
+    assert browser.execute_script("return window.pwned ?? null") is None
+    hot = browser.find_element(By.XPATH, "//span[text()='hot']")
+    assert hot.value_of_css_property("color") == "rgba(255, 135, 0, 1)"
+
+
+def test_after_the_web_process_was_killed_it_goes_on_without_gap_or_double(
+    browser: Chrome, stack: RunningStack
+) -> None:
+    job = stack.submit("sh", "-c", COUNT.format(most=120, pause=0.1))
+    open_job(browser, stack, job)
+    eventually(lambda: len(lines(browser)) >= 10)
+    os.kill(stack.pid_of("web"), signal.SIGKILL)
+    eventually(lambda: "Trying again" in words(browser, ".log .end"))
+    eventually(lambda: "End: succeeded" in words(browser, ".log .end"), 60)
+    assert lines(browser) == [(n, f"line {n}") for n in range(1, 121)]
+
+
+def test_a_long_log_is_shown_through_a_window_without_holes(browser: Chrome, stack: RunningStack) -> None:
+    job = stack.run("seq", "1", "20000")
+    open_job(browser, stack, job)
+    eventually(lambda: (shown := lines(browser)) and shown[-1] == (20000, "20000"))
+    box = browser.find_element(By.CSS_SELECTOR, ".lines")
+    seen: set[int] = set()
+
+    def scrolled_back() -> bool:
+        shown = [number for number, _ in lines(browser)]
+        assert len(shown) <= 4000
+        assert shown == list(range(shown[0], shown[-1] + 1))
+        seen.update(shown)
+        browser.execute_script("arguments[0].scrollTop = 0", box)
+        return shown[0] <= 10_000
+
+    eventually(scrolled_back, 60)
+    press(browser, "[data-log-first]")
+    eventually(lambda: lines(browser)[0] == (1, "1"))
+    press(browser, "[data-log-follow]")
+    eventually(lambda: lines(browser)[-1] == (20000, "20000"))
+    assert (
+        browser.execute_script("const b = arguments[0]; return b.scrollHeight - b.scrollTop - b.clientHeight", box) < 4
+    )
+
+
+def test_a_flood_keeps_the_page_small_and_ends_on_the_last_line(browser: Chrome, stack: RunningStack) -> None:
+    gate = stack.data_dir / "gate-flood"
+    job = stack.submit("sh", "-c", f"echo start; until [ -e {gate} ]; do sleep 0.05; done; seq 2 30000")
+    open_job(browser, stack, job)
+    eventually(lambda: lines(browser) == [(1, "start")])
+    gate.touch()
+    eventually(lambda: "End: succeeded" in words(browser, ".log .end"), 60)
+    shown = lines(browser)
+    assert shown == [(n, str(n)) for n in range(shown[0][0], 30001)]
+    assert len(shown) <= 4000
+
+
+def test_a_link_to_a_line_shows_that_line(browser: Chrome, stack: RunningStack) -> None:
+    job = stack.run("seq", "1", "9000")
+    open_job(browser, stack, job, "#L1234")
+    eventually(lambda: words(browser, ".line.told .text") == "1234")
+    assert browser.execute_script("return document.querySelector('.told').getBoundingClientRect().top > 0")
+    browser.execute_script("location.hash = '#L8000'")
+    eventually(lambda: words(browser, ".line.told .text") == "8000")
+    assert len(lines(browser)) <= 1000
+
+
+def test_pause_holds_still_and_follow_catches_up(browser: Chrome, stack: RunningStack) -> None:
+    job = stack.submit("sh", "-c", COUNT.format(most=400, pause=0.03))
+    open_job(browser, stack, job)
+    eventually(lambda: len(lines(browser)) >= 60)
+    box = browser.find_element(By.CSS_SELECTOR, ".lines")
+    box.send_keys("f")
+    eventually(lambda: words(browser, "[data-log-follow]").startswith("Follow"))
+    held = browser.execute_script("return arguments[0].scrollTop", box)
+    before = len(lines(browser))
+    eventually(lambda: len(lines(browser)) > before + 20)
+    assert browser.execute_script("return arguments[0].scrollTop", box) == held
+    box.send_keys(Keys.END)
+    eventually(lambda: words(browser, "[data-log-follow]") == "Pause")
+    eventually(lambda: "End: succeeded" in words(browser, ".log .end"), 60)
+    assert lines(browser) == [(n, f"line {n}") for n in range(1, 401)]
+
+
+def test_scrolling_up_pauses(browser: Chrome, stack: RunningStack) -> None:
+    job = stack.submit("sh", "-c", f"seq 1 200; {COUNT.format(most=600, pause=0.05)}")
+    open_job(browser, stack, job)
+    eventually(lambda: len(lines(browser)) > 200)
+    browser.find_element(By.CSS_SELECTOR, ".lines").send_keys(Keys.PAGE_UP)
+    eventually(lambda: words(browser, "[data-log-follow]").startswith("Follow"))
+    stack.http.post(f"/jobs/{job['id']}/cancel/")
+    stack.wait(job)
+
+
+def test_a_retry_is_announced_and_its_log_shown(browser: Chrome, stack: RunningStack) -> None:
+    once = stack.data_dir / "once"
+    script = f"if [ -e {once} ]; then echo second; else touch {once}; echo first; sleep 1; exit 1; fi"
+    job = stack.submit("sh", "-c", script, retry={"max_attempts": 2, "backoff": 0.5, "on": ["user"]})
+    open_job(browser, stack, job)
+    eventually(lambda: lines(browser) == [(1, "first")])
+    eventually(lambda: "End: succeeded" in words(browser, ".log .end"), 40)
+    assert lines(browser) == [(1, "second")]
+    assert "Attempt 2 begins" in words(browser, ".lines")
+    press(browser, "#attempts tbody tr:last-child a")
+    eventually(lambda: lines(browser) == [(1, "first")])
+    eventually(lambda: "This attempt is over." in words(browser, ".log .end"))
+
+
+def test_a_waiting_job_says_for_what_and_learns_of_its_cancel(browser: Chrome, stack: RunningStack) -> None:
+    job = stack.submit("true", requires={"disk": "unobtainium"})
+    open_job(browser, stack, job)
+    eventually(lambda: "Waits: no_worker" in words(browser, ".log .end"))
+    eventually(lambda: "disk=unobtainium" in words(browser, "#why"))
+    stack.http.post(f"/jobs/{job['id']}/cancel/")
+    eventually(lambda: words(browser, "#state") == "cancelled")
+    assert "End: cancelled" in words(browser, ".log .end")

@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any
 
 import orjson
-from asgiref.sync import sync_to_async
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
@@ -21,6 +20,7 @@ from rest_framework.request import Request
 from jobs.logs.following import Lines, News, Over, Silence, follow
 from jobs.logs.reader import read_bytes, read_lines, tail_start
 from jobs.logs.records import StoredLine
+from jobs.looks import look
 from jobs.models import Attempt, Job
 
 from .serializers import LogPageSerializer
@@ -144,7 +144,7 @@ def _text(request: Request, job: Job, attempt: Attempt | None, wanted: Wanted) -
 
 async def _in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The pieces, read in a thread and handed on some at a time: the event loop never waits for the database."""
-    while batch := await sync_to_async(lambda: list(islice(pieces, BATCH)))():
+    while batch := await look(lambda: list(islice(pieces, BATCH))):
         yield b"".join(batch)
 
 
@@ -155,7 +155,7 @@ def _printed(line: StoredLine, wanted: Wanted) -> bytes:
 async def _follow_text(job: Job, attempt: Attempt | None, wanted: Wanted) -> AsyncIterator[bytes]:
     left = wanted.limit
     number = attempt.number if attempt else wanted.attempt
-    start = await sync_to_async(_first_line)(attempt, wanted)
+    start = await look(_first_line, attempt, wanted)
     async for step in follow(job.pk, attempt=number, start=start, stream=wanted.stream):
         if isinstance(step, Lines):
             lines = step.lines if left is None else step.lines[:left]

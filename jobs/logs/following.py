@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
-
+from jobs.looks import look
 from jobs.models import Attempt, Job
 
 from .feed import feed
@@ -64,17 +63,17 @@ async def follow(
     async with ours.follow(job_id) as news:
         while not ours.closing.is_set():
             news.clear()
-            look = await sync_to_async(_look)(job_id, place, stream)
-            if look.state != shown:
-                shown = look.state
+            seen = await look(_look, job_id, place, stream)
+            if seen.state != shown:
+                shown = seen.state
                 yield News(shown)
-            if look.lines:
-                yield Lines(place.attempt or 1, look.lines)
+            if seen.lines:
+                yield Lines(place.attempt or 1, seen.lines)
                 quiet_since = time.monotonic()
-            if look.more:
+            if seen.more:
                 continue
-            if look.over is not None:
-                yield Over(look.over)
+            if seen.over is not None:
+                yield Over(seen.over)
                 return
             if time.monotonic() - quiet_since >= HEARTBEAT_SECONDS:
                 quiet_since = time.monotonic()

@@ -1,0 +1,41 @@
+"""More people watch than the web process has database connections: nobody notices."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from tests.stack import RunningStack
+
+WATCHERS = 40  # the pool of a web process on PostgreSQL holds TOWLINE_SLOTS + 16 connections: 24
+SOON_SECONDS = 8  # the pool gives up after 15
+
+
+def watch(stack: RunningStack, pk: str, everybody: threading.Barrier, asked: threading.Event) -> int:
+    """The status of one stream that stays open until the API has been asked."""
+    url, headers = f"{stack.url}/api/v1/jobs/{pk}/logs/", {**stack.http.headers, "Accept": "text/event-stream"}
+    with httpx.stream("GET", url, headers=headers, timeout=30) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("event: lines"):
+                everybody.wait(60)
+                break
+        assert asked.wait(60)
+        return answer.status_code
+
+
+def test_forty_open_streams_leave_the_api_answering(stack: RunningStack) -> None:
+    job = stack.submit("sh", "-c", "echo up; sleep 60")
+    everybody, asked = threading.Barrier(WATCHERS + 1), threading.Event()
+    with ThreadPoolExecutor(WATCHERS) as crowd:
+        watchers = [crowd.submit(watch, stack, job["id"], everybody, asked) for _ in range(WATCHERS)]
+        try:
+            everybody.wait(60)
+            assert stack.http.get("/jobs/", timeout=SOON_SECONDS).status_code == 200
+        finally:
+            asked.set()
+            everybody.abort()
+        assert {watcher.result() for watcher in watchers} == {200}
+    stack.http.post(f"/jobs/{job['id']}/cancel/")
+    assert stack.wait(job)["state"] == "cancelled"

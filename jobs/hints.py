@@ -26,17 +26,20 @@ _client: redis.Redis | None = None
 _quiet_until = 0.0
 
 
-def channel(job_id: UUID | str) -> str:
-    return f"towline:job:{job_id}"
+def channel(job_id: UUID | str, *, end: bool = False) -> str:
+    """Where followers of the job listen. Its end is told on a channel of its own, too, for who waits for nothing else."""
+    return f"towline:job:{job_id}:end" if end else f"towline:job:{job_id}"
 
 
-def announce(job_id: UUID | str) -> None:
-    """Tell followers that the job or its log has something new."""
+def announce(job_id: UUID | str, *, end: bool = False) -> None:
+    """Tell followers that the job or its log has something new; `end`: that the job is over."""
     global _quiet_until
     if time.monotonic() < _quiet_until:
         return
     try:
         _connection().publish(channel(job_id), b"")
+        if end:
+            _connection().publish(channel(job_id, end=True), b"")
     except redis.RedisError:
         _quiet_until = time.monotonic() + QUIET_SECONDS
 

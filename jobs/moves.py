@@ -43,4 +43,5 @@ def record(row: Job | Attempt, kind: str, *, actor: str = "", data: dict[str, An
     job_id: UUID = row.job_id if isinstance(row, Attempt) else row.pk
     name = f"attempt_{kind}" if attempt and kind in FINAL_ATTEMPT | FINAL_JOB | {"assigned", "running"} else kind
     Event.objects.create(job_id=job_id, attempt=attempt, kind=name, actor=actor, data=data or {})
-    transaction.on_commit(lambda: announce(job_id))
+    over = attempt is None and kind in FINAL_JOB
+    transaction.on_commit(lambda: announce(job_id, end=over))

@@ -29,7 +29,8 @@ def move(
     """
     if to in FINAL_JOB or to in FINAL_ATTEMPT:
         changes.setdefault("finished_at", Now())
-    with transaction.atomic():
+    # In a caller's transaction no savepoint: nobody goes on after an error in here.
+    with transaction.atomic(savepoint=False):
         table = type(row).objects.filter(pk=row.pk, state__in=sources(to), **(where or {}))
         if not table.update(state=to, **changes):
             return False

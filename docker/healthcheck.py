@@ -6,6 +6,7 @@ Web and Flower are asked. The other roles have no port: for them a running proce
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import urllib.request
@@ -16,7 +17,7 @@ DOORS = {"web": (8000, "/healthz/live"), "flower": (5555, "/healthcheck")}
 
 def main() -> int:
     words = Path("/proc/1/cmdline").read_text().split("\0")
-    role = next((word for before, word in zip(words, words[1:], strict=False) if before == "serve"), "")
+    role = next((word for before, word in itertools.pairwise(words) if before == "serve"), "")
     if role not in DOORS:
         return 0
     port, path = DOORS[role]

@@ -7,6 +7,7 @@ Whether a project or a worker exists is not asked here.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -29,6 +30,7 @@ RUNTIMES = ("docker", "process")
 ARGUMENT_BYTES = 128 * 1024  # the kernel's MAX_ARG_STRLEN, its NUL included
 ENVIRONMENT_BYTES = 1024 * 1024
 WEEK_SECONDS = 7 * 24 * 3600
+FIRST_YEAR, LAST_YEAR = 2000, 9000
 _OURS = "towline."
 
 
@@ -192,6 +194,14 @@ class JobSpec(_Strict):
     def _known_runtime(cls, value: str | None) -> str | None:
         if value is not None and value not in RUNTIMES:
             raise ValueError(f"unknown runtime {value[:40]!r}: choose from {', '.join(RUNTIMES)}, or leave it out")
+        return value
+
+    @field_validator("run_at")
+    @classmethod
+    def _storable(cls, value: datetime | None) -> datetime | None:
+        # In UTC it must be a year that every database takes and gives back.
+        if value is not None and not FIRST_YEAR <= value.year <= LAST_YEAR:
+            raise ValueError(f"must be a time between the years {FIRST_YEAR} and {LAST_YEAR}")
         return value
 
     @field_validator("network")

@@ -6,15 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 
 import django_filters
+from django.core.exceptions import ValidationError
+from django.db import DataError
 from django.db.models import Q
 from django.db.models.fields.json import KeyTransform
 from django_filters.rest_framework import DjangoFilterBackend
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import NotFound, ParseError
 from rest_framework.filters import OrderingFilter
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
 from jobs.models import Job, JobQuerySet
+from jobs.spec import FIRST_YEAR, LAST_YEAR
 from jobs.states import JobState
 from jobs.verdicts import KIND_OF
 
@@ -26,9 +29,27 @@ class NewestFirst(CursorPagination):
     max_page_size = 500
     cursor_query_param = "cursor"
 
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (ValidationError, ValueError, DataError) as error:
+            if self.cursor_query_param not in request.query_params:
+                raise
+            # It decodes, and holds a position that is no value of the field.
+            raise NotFound(self.invalid_cursor_message) from error
+
 
 class OldestFirst(NewestFirst):
     ordering = ("id",)  # type: ignore[assignment]
+
+
+class MomentFilter(django_filters.IsoDateTimeFilter):
+    """A time that stays one when it is turned to UTC."""
+
+    def filter(self, qs: Any, value: Any) -> Any:
+        if value is not None and not FIRST_YEAR <= value.year <= LAST_YEAR:
+            raise ParseError(f"{self.label or self.field_name}: the year is between {FIRST_YEAR} and {LAST_YEAR}")
+        return super().filter(qs, value)
 
 
 class JobFilter(django_filters.FilterSet):
@@ -41,8 +62,8 @@ class JobFilter(django_filters.FilterSet):
     runtime = django_filters.ChoiceFilter(choices=[(name, name) for name in ("docker", "process")], method="on_runtime")
     worker = django_filters.CharFilter(method="on_worker")
     verdict = django_filters.ChoiceFilter(choices=[(code, code) for code in KIND_OF], field_name="verdict_code")
-    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
+    created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
     q = django_filters.CharFilter(method="search")
 
     class Meta:
@@ -53,7 +74,7 @@ class JobFilter(django_filters.FilterSet):
         asked: Any = self.data  # a QueryDict: of the request, or of the command's options
         for number, pair in enumerate(asked.getlist("label")):
             key, colon, text = pair.partition(":")
-            if not colon:
+            if not colon or "\0" in pair:
                 raise ParseError("label: write it as label=key:value")
             # The key as an argument, not in a keyword: it may hold what a lookup is spelled with.
             jobs = jobs.alias(**{f"label_{number}": KeyTransform(key, "labels")}).filter(**{f"label_{number}": text})

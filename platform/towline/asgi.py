@@ -1,4 +1,8 @@
-"""The web process. Open streams end the moment it is told to stop, so that clients go on elsewhere at once."""
+"""The web process. Open streams end the moment it is told to stop, so that clients go on elsewhere at once.
+
+Views and middleware are plain functions, and a request goes through all of them in one thread: Django's own handler
+would go back to the event loop between any two, which took longer than most views. Only streams run in the loop.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,29 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from types import FrameType
 from typing import Any
 
-from django.core.asgi import get_asgi_application
+import django
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "towline.settings")
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 from jobs.logs.feed import close_feeds  # noqa: E402 - needs the apps
 
 Message = MutableMapping[str, Any]
+
+
+class OneThreadHandler(ASGIHandler):
+    def load_middleware(self, is_async: bool = False) -> None:  # noqa: FBT001, FBT002 - as inherited
+        super().load_middleware(is_async=False)
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        return await sync_to_async(self.get_response, thread_sensitive=True)(request)
+
+
+django_application = OneThreadHandler()
 
 
 async def application(

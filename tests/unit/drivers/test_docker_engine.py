@@ -61,6 +61,11 @@ def test_a_semaphore_has_as_many_slots_as_it_says(tmp_path: Path) -> None:
         pass
 
 
+def test_the_slots_are_the_hosts_and_not_each_process_its_own(tmp_path: Path) -> None:
+    with HostLocks(tmp_path).slot("start", 1, 0), pytest.raises(Unavailable), HostLocks(tmp_path).slot("start", 1, 0.05):
+        pass
+
+
 def test_an_engine_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         DockerDriver("unix:///nonexistent/docker.sock").probe()

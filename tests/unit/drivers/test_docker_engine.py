@@ -62,7 +62,11 @@ def test_a_semaphore_has_as_many_slots_as_it_says(tmp_path: Path) -> None:
 
 
 def test_the_slots_are_the_hosts_and_not_each_process_its_own(tmp_path: Path) -> None:
-    with HostLocks(tmp_path).slot("start", 1, 0), pytest.raises(Unavailable), HostLocks(tmp_path).slot("start", 1, 0.05):
+    with (
+        HostLocks(tmp_path).slot("start", 1, 0),
+        pytest.raises(Unavailable),
+        HostLocks(tmp_path).slot("start", 1, 0.05),
+    ):
         pass
 
 

@@ -26,13 +26,16 @@ QUIET_SECONDS = 2.0  # after a failure: nothing is tried, so that hints do not p
 PENDING_MOST = 10_000
 
 
-def channel(job_id: UUID | str) -> str:
-    return f"towline:job:{job_id}"
+def channel(job_id: UUID | str, *, end: bool = False) -> str:
+    """Where followers of the job listen. Its end is told on a channel of its own, too, for who waits for nothing else."""
+    return f"towline:job:{job_id}:end" if end else f"towline:job:{job_id}"
 
 
-def announce(job_id: UUID | str) -> None:
-    """Tell followers that the job or its log has something new."""
+def announce(job_id: UUID | str, *, end: bool = False) -> None:
+    """Tell followers that the job or its log has something new; `end`: that the job is over."""
     _outbox.put("announce", lambda: _connection().publish(channel(job_id), b""))
+    if end:
+        _outbox.put("announce", lambda: _connection().publish(channel(job_id, end=True), b""))
 
 
 def hand_over(task: str, *args: Any, **options: Any) -> None:

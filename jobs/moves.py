@@ -30,7 +30,8 @@ def move(
     """
     if to in FINAL_JOB or to in FINAL_ATTEMPT:
         changes.setdefault("finished_at", Now())
-    with transaction.atomic():
+    # In a caller's transaction no savepoint: nobody goes on after an error in here.
+    with transaction.atomic(savepoint=False):
         table = type(row).objects.filter(pk=row.pk, state__in=sources(to), **(where or {}))
         if not table.update(state=to, **changes):
             return False
@@ -44,4 +45,5 @@ def record(row: Job | Attempt, kind: str, *, actor: str = "", data: dict[str, An
     job_id: UUID = row.job_id if isinstance(row, Attempt) else row.pk
     name = f"attempt_{kind}" if attempt and kind in FINAL_ATTEMPT | FINAL_JOB | {"assigned", "running"} else kind
     Event.objects.create(job_id=job_id, attempt=attempt, kind=name, actor=actor, data=data or {})
-    transaction.on_commit(lambda: announce(job_id))
+    over = attempt is None and kind in FINAL_JOB
+    transaction.on_commit(lambda: announce(job_id, end=over))

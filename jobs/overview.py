@@ -71,7 +71,7 @@ def jobs_overview() -> dict[str, Any]:
 
 
 def _counted(field: str, **which: Any) -> dict[str, int]:
-    return dict(Job.objects.filter(**which).order_by().values_list(field).annotate(Count("pk")))
+    return dict(Job.objects.filter(**which).order_by().values_list(field).annotate(n=Count("*")))
 
 
 def _waiting() -> list[dict[str, Any]]:
@@ -84,11 +84,12 @@ def _waiting() -> list[dict[str, Any]]:
 def _by_hour(now: datetime) -> dict[datetime, dict[str, int]]:
     """Jobs by the hour of their submit, then by state, over the last HOURS."""
     rows = (
-        Job.objects.filter(created_at__gte=_first_hour(now))
+        # Naming every state lets the index on state and time answer alone.
+        Job.objects.filter(state__in=JobState.values, created_at__gte=_first_hour(now))
         .order_by()
         .annotate(hour=TruncHour("created_at"))
         .values_list("hour", "state")
-        .annotate(n=Count("pk"))
+        .annotate(n=Count("*"))
     )
     found: dict[datetime, dict[str, int]] = {}
     for hour, state, count in rows:

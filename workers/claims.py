@@ -38,8 +38,7 @@ def claim(attempt_id: int, worker: str, boot: str) -> Attempt | None:
                 record(attempt, "adopted", actor=worker)
         if not won:
             return None
-        attempt.refresh_from_db()
-    return attempt
+        return Attempt.objects.select_related("job").get(pk=attempt.pk)
 
 
 def renew(worker: str, boot: str) -> int:

@@ -28,6 +28,9 @@ MOST = 2000  # waiting jobs looked at in one go; the order is such that the othe
 
 def place_waiting() -> int:
     """Assign what can be assigned now and say of the rest why not. Returns how many were assigned."""
+    if not Job.objects.filter(state=JobState.QUEUED).exists():
+        # Without the lock: a job stored just now brings a hint of its own.
+        return 0
     with transaction.atomic():
         _one_at_a_time()
         _expire_queued()

@@ -20,19 +20,20 @@ from .reconcile import reconcile as reconcile_all
 from .runner import Run
 
 log = logging.getLogger(__name__)
+# Only runs send events: Flower should show what users did, not the platform's own pulse.
 
 
-@shared_task(name="workers.place", ignore_result=True)
+@shared_task(name="workers.place", ignore_result=True, send_events=False)
 def place() -> None:
     placing.place_waiting()
 
 
-@shared_task(name="workers.reconcile", ignore_result=True)
+@shared_task(name="workers.reconcile", ignore_result=True, send_events=False)
 def reconcile() -> None:
     reconcile_all()
 
 
-@shared_task(name="workers.carry_out_cancel", ignore_result=True)
+@shared_task(name="workers.carry_out_cancel", ignore_result=True, send_events=False)
 def carry_out_cancel(job_id: str) -> None:
     """Wake the worker that has the job. It reads from the database what is wanted; this is only to be quick."""
     names = Attempt.objects.filter(job_id=job_id, state__in=ACTIVE_ATTEMPT).values_list("worker", flat=True)

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
 M = TypeVar("M", bound=Model)
-COUNT_MOST = 100_000
+COUNT_MOST = 10_000
 
 # Both are generic for the type checker only.
 if TYPE_CHECKING:

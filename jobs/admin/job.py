@@ -37,7 +37,7 @@ class JobAdmin(LookOnly[Job]):
     list_filter = (
         StateFilter,
         WaitingFilter,
-        ("project", admin.RelatedOnlyFieldListFilter),
+        "project",
         RuntimeFilter,
         VerdictFilter,
     )

@@ -74,9 +74,9 @@ class SubmitForm(forms.Form):
     )
     name = forms.CharField(required=False, max_length=200)
     project = forms.ChoiceField()
-    cpus = forms.FloatField(min_value=0.01, initial=1)
+    cpus = forms.FloatField(label="CPUs", min_value=0.01, initial=1)
     memory = forms.CharField(initial="512Mi", help_text="Bytes, or 512Mi, 2Gi …")
-    gpus = forms.IntegerField(min_value=0, initial=0)
+    gpus = forms.IntegerField(label="GPUs", min_value=0, initial=0)
     run_seconds = forms.FloatField(
         label="Run time-out", required=False, initial=3600, help_text="Seconds. Empty: it may run for ever."
     )

@@ -103,7 +103,7 @@ class JobWait(VisibleJobs):
         ours = feed()
         loop = ours.loop
         until = loop.time() + seconds
-        async with ours.follow(pk) as news:
+        async with ours.follow(pk, end=True) as news:
             while not ours.closing.is_set():
                 news.clear()
                 final = await look(Job.objects.filter(pk=pk, finished_at__isnull=False).exists)

@@ -34,9 +34,12 @@ class Feed:
         self.loop = asyncio.get_running_loop()
 
     @contextlib.asynccontextmanager
-    async def follow(self, job_id: UUID) -> AsyncIterator[asyncio.Event]:
-        """An event that is set whenever the job may have something new; the follower clears it before it looks."""
-        name, news = channel(job_id), asyncio.Event()
+    async def follow(self, job_id: UUID, *, end: bool = False) -> AsyncIterator[asyncio.Event]:
+        """An event that is set whenever the job may have something new; the follower clears it before it looks.
+
+        `end`: only when it may be over. A job has ten things to tell before that, each of which would cost a look.
+        """
+        name, news = channel(job_id, end=end), asyncio.Event()
         first = name not in self._waiting
         self._waiting.setdefault(name, set()).add(news)
         if self._listener is None or self._listener.done():

@@ -121,6 +121,8 @@ class Job(Stamped):
     @property
     def current_attempt(self) -> Attempt | None:
         """The newest attempt, from the prefetched ones where there are any."""
+        if not self.attempts_count:
+            return None
         if "attempts" in getattr(self, "_prefetched_objects_cache", {}):
             return max(self.attempts.all(), key=lambda attempt: attempt.number, default=None)
         return self.attempts.order_by("-number").first()

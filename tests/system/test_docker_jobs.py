@@ -57,8 +57,7 @@ def test_every_end_has_its_verdict(
     job = stack.run(**spec)
     assert (job["state"], job["verdict"]["code"]) == ("failed", code), job["verdict"]
     assert exit_code in (None, job["exit_code"])
-    assert job["verdict"]["summary"]
-    assert job["verdict"]["evidence"]
+    assert all(job["verdict"][key] for key in ("summary", "evidence", "remedy"))
     eventually(lambda: not containers_of(engine, job), 5)
 
 

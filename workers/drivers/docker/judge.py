@@ -80,7 +80,12 @@ SCRIPT_REMEDY = "The interpreter in the script's first line must exist in the im
 def judge(seen: Observation) -> Verdict | None:
     """Why an exited container ended; None for a plain success. `container_vanished` for one that is gone."""
     if seen.phase is Phase.GONE:
-        return Verdict("container_vanished", "The container is no longer on the engine.", (f"id: {seen.handle.uid}",))
+        return Verdict(
+            "container_vanished",
+            "The container is no longer on the engine.",
+            (f"id: {seen.handle.uid}",),
+            "Run it again.",
+        )
     if seen.phase is not Phase.EXITED:
         raise ValueError(f"the container has not ended: {seen.phase}")
     if seen.error:
@@ -128,10 +133,10 @@ def _by_exit_code(seen: Observation) -> Verdict:
         return Verdict("internal_error", "The engine gave no exit code.", _facts(seen))
     if (name := _signal_of(code)) is not None:
         return Verdict("killed_by_signal", f"The container was ended by {name}.", _facts(seen), _signal_remedy(name))
-    remedy = "The output says more; the shell uses 127 for a command not found, 126 for one not executable."
-    return Verdict(
-        "exit_code", f"The command ended with exit code {code}.", _facts(seen), remedy * (code in {126, 127})
-    )
+    remedy = "Its output says why: the program itself chose this code."
+    if code in {126, 127}:
+        remedy = "Its output says more; a shell uses 127 for a command not found, 126 for one not executable."
+    return Verdict("exit_code", f"The command ended with exit code {code}.", _facts(seen), remedy)
 
 
 def _signal_of(exit_code: int) -> str | None:
@@ -143,7 +148,7 @@ def _signal_of(exit_code: int) -> str | None:
 
 def _signal_remedy(name: str) -> str:
     if name != "SIGKILL":
-        return ""
+        return "Its output may say more: the program ended itself, or another one told it to."
     return "Nothing here says who killed it: someone on the host, a restart of the engine, or the program itself."
 
 

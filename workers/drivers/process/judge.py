@@ -23,6 +23,7 @@ REMEDIES = {
     "container_vanished": "Run it again; look for a restart of the machine, or for who killed the shim.",
     "internal_error": "Look at the machine: the evidence is its own words.",
 }
+ASK = "Its output may say more: the program ended itself, or another one told it to."
 SUMMARIES = {
     "oom_killed": "The job used more memory than it was given.",
     "disk_full": "There was no space left on the disk.",
@@ -63,8 +64,15 @@ def _cause(seen: Observation) -> str:
 def _by_exit_code(seen: Observation, code: int) -> Verdict:
     name = _signal_name(code - 128)
     if name:
-        return Verdict("killed_by_signal", f"The command was killed by {name} (exit code {code}).", _evidence(seen))
-    return Verdict("exit_code", f"The command ended with exit code {code}.", _evidence(seen), "See its output.")
+        return Verdict(
+            "killed_by_signal", f"The command was killed by {name} (exit code {code}).", _evidence(seen), ASK
+        )
+    return Verdict(
+        "exit_code",
+        f"The command ended with exit code {code}.",
+        _evidence(seen),
+        "Its output says why: the program itself chose this code.",
+    )
 
 
 def _signal_name(number: int) -> str:

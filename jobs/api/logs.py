@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any
 
 import orjson
-from asgiref.sync import sync_to_async
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
@@ -18,8 +17,9 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
+from jobs.asking import in_thread
 from jobs.logs.following import Lines, News, Over, Silence, follow
-from jobs.logs.reader import read_bytes, read_lines, tail_start
+from jobs.logs.reader import read_bytes, read_lines, read_page, tail_start
 from jobs.logs.records import StoredLine
 from jobs.models import Attempt, Job
 
@@ -115,9 +115,9 @@ def _page(job: Job, attempt: Attempt | None, wanted: Wanted) -> HttpResponse:
     """`final` is true when the job is over and these lines reach the end of its log."""
     start = _first_line(attempt, wanted)
     limit = min(wanted.limit or PAGE_LINES, PAGE_LINES_MOST)
-    lines = list(read_lines(attempt.pk, start=start, limit=limit, stream=wanted.stream)) if attempt else []
+    lines, cut = read_page(attempt.pk, start=start, limit=limit, stream=wanted.stream) if attempt else ([], False)
     total = attempt.log_lines if attempt else 0
-    reached = lines[-1].n if len(lines) == limit else max(total, lines[-1].n if lines else 0, start - 1)
+    reached = lines[-1].n if cut else max(total, lines[-1].n if lines else 0, start - 1)
     body = {
         "lines": [line.as_json() for line in lines],
         "next": reached + 1,
@@ -144,7 +144,7 @@ def _text(request: Request, job: Job, attempt: Attempt | None, wanted: Wanted) -
 
 async def _in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The pieces, read in a thread and handed on some at a time: the event loop never waits for the database."""
-    while batch := await sync_to_async(lambda: list(islice(pieces, BATCH)))():
+    while batch := await in_thread(lambda: list(islice(pieces, BATCH)))():
         yield b"".join(batch)
 
 
@@ -155,7 +155,7 @@ def _printed(line: StoredLine, wanted: Wanted) -> bytes:
 async def _follow_text(job: Job, attempt: Attempt | None, wanted: Wanted) -> AsyncIterator[bytes]:
     left = wanted.limit
     number = attempt.number if attempt else wanted.attempt
-    start = await sync_to_async(_first_line)(attempt, wanted)
+    start = await in_thread(_first_line)(attempt, wanted)
     async for step in follow(job.pk, attempt=number, start=start, stream=wanted.stream):
         if isinstance(step, Lines):
             lines = step.lines if left is None else step.lines[:left]

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
@@ -20,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from jobs.asking import in_thread
 from jobs.logs.feed import feed
 from jobs.models import Attempt, Event, Job, JobQuerySet
 from jobs.services import cancel, submit
@@ -106,12 +106,12 @@ class JobWait(VisibleJobs):
         async with ours.follow(pk) as news:
             while not ours.closing.is_set():
                 news.clear()
-                final = await Job.objects.filter(pk=pk, finished_at__isnull=False).aexists()
+                final = await in_thread(Job.objects.filter(pk=pk, finished_at__isnull=False).exists)()
                 left = until - loop.time()
                 if final or left <= 0:
                     break
                 await ours.wait(news, min(left, 1.0))
-        yield await sync_to_async(self._render)()
+        yield await in_thread(self._render)()
 
     def _render(self) -> bytes:
         return JSONRenderer().render(self.get_serializer(self.get_object()).data)

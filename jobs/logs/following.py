@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
-
+from jobs.asking import in_thread
 from jobs.models import Attempt, Job
 
 from .feed import feed
-from .reader import read_lines
+from .reader import read_page
 from .records import StoredLine
 
 PAGE_LINES = 2000
@@ -64,12 +63,12 @@ async def follow(
     async with ours.follow(job_id) as news:
         while not ours.closing.is_set():
             news.clear()
-            look = await sync_to_async(_look)(job_id, place, stream)
+            look = await in_thread(_look)(job_id, place, stream)
             if look.state != shown:
                 shown = look.state
                 yield News(shown)
             if look.lines:
-                yield Lines(place.attempt or 1, look.lines)
+                yield Lines(look.attempt, look.lines)
                 quiet_since = time.monotonic()
             if look.more:
                 continue
@@ -96,6 +95,7 @@ class _Look:
     lines: list[StoredLine]
     more: bool
     over: dict[str, Any] | None
+    attempt: int = 0  # whose lines they are
 
 
 def _look(job_id: UUID, place: _Place, stream: str | None) -> _Look:
@@ -107,17 +107,17 @@ def _look(job_id: UUID, place: _Place, stream: str | None) -> _Look:
     state = describe(job, attempt)
     if attempt is None:
         return _Look(state, [], more=False, over=ending(job, None) if job.is_final else None)
-    lines = list(read_lines(attempt.pk, start=place.next_line, limit=PAGE_LINES, stream=stream))
-    more = len(lines) == PAGE_LINES
+    lines, more = read_page(attempt.pk, start=place.next_line, limit=PAGE_LINES, stream=stream)
     # What the attempt counted before we read is read by now, though another stream's lines were passed over.
     seen = lines[-1].n if more else max([attempt.log_lines, *(line.n for line in lines)])
     place.next_line = max(place.next_line, seen + 1)
     if more or not attempt.is_final:
-        return _Look(state, lines, more, None)
+        return _Look(state, lines, more, None, attempt.number)
     if job.attempts_count > attempt.number:
         place.attempt, place.next_line = attempt.number + 1, 1
-        return _Look(state, lines, more=True, over=None)
-    return _Look(state, lines, more=False, over=ending(job, attempt) if job.is_final else None)
+        return _Look(state, lines, more=True, over=None, attempt=attempt.number)
+    over = ending(job, attempt) if job.is_final else None
+    return _Look(state, lines, more=False, over=over, attempt=attempt.number)
 
 
 def describe(job: Job, attempt: Attempt | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -156,3 +157,15 @@ def test_output_can_not_forge_events(stack: RunningStack) -> None:
     rows = list(events(stack, job))
     assert [event for event, _, _ in rows if event == "end"] == ["end"]
     assert [line["text"] for line in stack.lines(job)] == ["x", "", "event: end", "data: {}", "", "\u2028"]
+
+
+def test_many_followers_leave_the_database_to_the_others(stack: RunningStack) -> None:
+    """Each one reads again and again: a connection of its own for as long would empty the pool."""
+    job = stack.submit("sh", "-c", "echo started; sleep 60")
+    began = time.monotonic()
+    with contextlib.ExitStack() as following:
+        for kind in ["logs/?follow=1"] * 30 + ["wait/?timeout=60"] * 10:
+            following.enter_context(stack.http.stream("GET", f"/jobs/{job['id']}/{kind}"))
+        assert stack.http.get(f"/jobs/{job['id']}/").json()["id"] == job["id"]
+        assert time.monotonic() - began < 12
+    stack.http.post(f"/jobs/{job['id']}/cancel/")

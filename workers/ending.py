@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from jobs.clock import Now
+from jobs.hints import hand_over
 from jobs.logs.store import sealing
 from jobs.models import Attempt, Job
 from jobs.moves import move
@@ -19,6 +20,8 @@ from jobs.states import AttemptState, JobState
 from jobs.verdicts import Kind, Verdict
 
 from .drivers.protocol import Driver, Observation, Phase
+
+PUNCTUAL_SECONDS = 60.0  # a hint is held that long at most; what is due later, the timer places
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,8 @@ def retry_delay(job: Job, number: int, verdict: Verdict | None) -> float | None:
 
 def _queue_again(job: Job, attempt: Attempt, delay: float) -> None:
     queue_seconds = job.spec["timeouts"]["queue"]
+    if delay <= PUNCTUAL_SECONDS:
+        hand_over("workers.place", countdown=delay + 0.05)
     move(
         job,
         JobState.QUEUED,

@@ -156,7 +156,8 @@ async def _follow_text(job: Job, attempt: Attempt | None, wanted: Wanted) -> Asy
     left = wanted.limit
     number = attempt.number if attempt else wanted.attempt
     start = await look(_first_line, attempt, wanted)
-    async for step in follow(job.pk, attempt=number, start=start, stream=wanted.stream):
+    alone = wanted.attempt is not None
+    async for step in follow(job.pk, attempt=number, start=start, stream=wanted.stream, alone=alone):
         if isinstance(step, Lines):
             lines = step.lines if left is None else step.lines[:left]
             yield b"".join(_printed(line, wanted) for line in lines)
@@ -167,15 +168,16 @@ async def _follow_text(job: Job, attempt: Attempt | None, wanted: Wanted) -> Asy
 
 def _events(job: Job, wanted: Wanted, last_seen: tuple[int, int] | None) -> StreamingHttpResponse:
     if last_seen:
-        return _streaming(_event_frames(job, last_seen[0], last_seen[1] + 1, wanted.stream), "text/event-stream")
+        return _streaming(_event_frames(job, last_seen[0], last_seen[1] + 1, wanted), "text/event-stream")
     attempt = _attempt(job, wanted)
     number = attempt.number if attempt else None
-    return _streaming(_event_frames(job, number, _first_line(attempt, wanted), wanted.stream), "text/event-stream")
+    return _streaming(_event_frames(job, number, _first_line(attempt, wanted), wanted), "text/event-stream")
 
 
-async def _event_frames(job: Job, number: int | None, start: int, stream: str | None) -> AsyncIterator[bytes]:
+async def _event_frames(job: Job, number: int | None, start: int, wanted: Wanted) -> AsyncIterator[bytes]:
     yield b"retry: 1000\n\n"
-    async for step in follow(job.pk, attempt=number, start=start, stream=stream):
+    alone = wanted.attempt is not None
+    async for step in follow(job.pk, attempt=number, start=start, stream=wanted.stream, alone=alone):
         match step:
             case Lines(attempt=attempt, lines=lines):
                 # The first attempt's ids are plain line numbers; later ones say which attempt they count in.

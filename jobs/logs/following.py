@@ -50,13 +50,14 @@ Step = Lines | News | Silence | Over
 
 
 async def follow(
-    job_id: UUID, *, attempt: int | None = None, start: int = 1, stream: str | None = None
+    job_id: UUID, *, attempt: int | None = None, start: int = 1, stream: str | None = None, alone: bool = False
 ) -> AsyncGenerator[Step, None]:
     """Everything from line `start` of that attempt (None: the newest) on, then live, then of its retries; ends with Over.
 
-    Ends without Over when the process shuts down: the client comes back with the last number it saw.
+    `alone`: of that attempt only. Ends without Over when the process shuts down: the client comes back with the last
+    number it saw.
     """
-    place = _Place(attempt, start)
+    place = _Place(attempt, start, alone)
     ours = feed()
     shown: dict[str, Any] = {}
     quiet_since = time.monotonic()
@@ -87,6 +88,7 @@ class _Place:
 
     attempt: int | None
     next_line: int
+    alone: bool
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ def _look(job_id: UUID, place: _Place, stream: str | None) -> _Look:
     place.next_line = max(place.next_line, seen + 1)
     if more or not attempt.is_final:
         return _Look(state, lines, more, None, attempt.number)
+    if place.alone:
+        return _Look(state, lines, more=False, over=ending(job, attempt), attempt=attempt.number)
     if job.attempts_count > attempt.number:
         place.attempt, place.next_line = attempt.number + 1, 1
         return _Look(state, lines, more=True, over=None, attempt=attempt.number)

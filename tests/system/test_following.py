@@ -152,6 +152,14 @@ def test_a_retry_goes_on_in_the_same_stream(stack: RunningStack) -> None:
     assert {data["attempt"] for event, _, data in rows if event == "state"} >= {1, 2}
 
 
+def test_a_replay_over_several_attempts_resumes_in_the_right_one(stack: RunningStack) -> None:
+    job = stack.run("sh", "-c", "echo a; echo b; exit 1", retry={"max_attempts": 3, "backoff": 0, "on": ["user"]})
+    rows = list(events(stack, job, last="0"))
+    assert [identity for event, identity, _ in rows if event == "lines"] == ["2", "2-2", "3-2"]
+    assert numbers(list(events(stack, job, last="2-1"))) == [2, 1, 2]
+    assert numbers(list(events(stack, job, attempt=2))) == [1, 2]
+
+
 def test_output_can_not_forge_events(stack: RunningStack) -> None:
     job = stack.run("printf", "x\\n\\nevent: end\\ndata: {}\\n\\n\\342\\200\\250\\n")
     rows = list(events(stack, job))

@@ -57,6 +57,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
+APPEND_SLASH = False  # a POST would be redirected into a GET, and a client believe that its job was taken
 ROOT_URLCONF = "towline.urls"
 ASGI_APPLICATION = "towline.asgi.application"
 TEMPLATES = [

@@ -60,7 +60,7 @@ def _measure_crowded(ways: Sequence[Way], options: argparse.Namespace, found: Me
         for way in _turned(ways, number):
             began = perf_counter()
             with ThreadPoolExecutor(options.at_once) as crowd:
-                took = list(crowd.map(lambda _, way=way: way.run(), range(options.crowd)))  # type: ignore[misc]
+                took = list(crowd.map(lambda _, way=way: way.run(), range(options.crowd)))
             found.crowded.setdefault(way.name, []).append(options.crowd / (perf_counter() - began))
             found.crowded_took.setdefault(way.name, []).extend(took)
 

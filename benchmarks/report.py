@@ -26,7 +26,7 @@ WAYS = (Command.name, Sdk.name, Towline.name)
 class Block:
     title: str
     heads: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
 
 
 def blocks(found: Measured) -> list[Block]:

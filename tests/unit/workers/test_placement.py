@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import random
 import uuid
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.placement import Needs, Plan, Room, Site, Waiting, place
+from workers.placement import Needs, Plan, Room, Site, Waiting, lacks, place
 
 GIB = 1024**3
 
@@ -151,3 +154,32 @@ def test_what_waits_for_capacity_really_has_no_room(jobs: list[Waiting], rooms: 
     for one in jobs:
         if plan.reasons.get(one.id, ("", ""))[0] == "capacity":
             assert not any(has.fits(one.needs) for has in rooms.values())
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_each_goes_to_the_least_loaded_worker_that_has_room_then(seed: int) -> None:
+    """Placed again the slow way, by looking at every site for every job."""
+    chance = random.Random(seed)
+    sites = [_any_site(chance, number) for number in range(8)]
+    rooms = {site.worker: Room(chance.randrange(6), site.cpus * 4, site.memory_bytes, site.gpus) for site in sites}
+    jobs = [Waiting(uuid.UUID(int=number), 1, 0, _any_needs(chance)) for number in range(60)]
+    plan = place(jobs, sites, copy.deepcopy(rooms), {})
+    chosen = {one.job: one.site.worker for one in plan.assignments}
+    for job in jobs:
+        able = [site for site in sites if site.available and lacks(site, job.needs) is None]
+        free = [site for site in able if rooms[site.worker].fits(job.needs)]
+        best = min(free, key=lambda site: (-rooms[site.worker].slots, -rooms[site.worker].cpus), default=None)
+        assert chosen.get(job.id) == (best.worker if best else None)
+        if best:
+            rooms[best.worker].take(job.needs)
+
+
+def _any_site(chance: random.Random, number: int) -> Site:
+    arch, cpus, gib = chance.choice(["amd64", "arm64"]), chance.choice([2, 8]), chance.choice([2, 8])
+    available = chance.random() < 0.8
+    return Site(f"w{number}", f"e{number}", "docker", arch, cpus, gib * GIB, chance.choice([0, 2]), available=available)
+
+
+def _any_needs(chance: random.Random) -> Needs:
+    arch, cpus = chance.choice([None, None, "arm64"]), chance.choice([0.5, 1, 4])
+    return Needs(arch=arch, cpus=cpus, memory_bytes=chance.choice([0, GIB, 3 * GIB]), gpus=chance.choice([0, 0, 1]))

@@ -24,6 +24,6 @@ def _look(ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
         return ask(*args, **kwargs)
     finally:
-        # As Django does when a request ends. With a pool it costs nothing, and SQLite's is kept for its CONN_MAX_AGE.
-        if not connection.in_atomic_block:
+        # Django does so when a request ends. With a pool it costs nothing, and SQLite's is kept for its CONN_MAX_AGE.
+        if not connection.in_atomic_block:  # a transaction around us, as tests have, is not ours to end
             connection.close_if_unusable_or_obsolete()

@@ -18,7 +18,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
 from jobs.logs.following import Lines, News, Over, Silence, follow
-from jobs.logs.reader import read_bytes, read_lines, tail_start
+from jobs.logs.reader import read_bytes, read_lines, read_page, tail_start
 from jobs.logs.records import StoredLine
 from jobs.looks import look
 from jobs.models import Attempt, Job
@@ -115,9 +115,9 @@ def _page(job: Job, attempt: Attempt | None, wanted: Wanted) -> HttpResponse:
     """`final` is true when the job is over and these lines reach the end of its log."""
     start = _first_line(attempt, wanted)
     limit = min(wanted.limit or PAGE_LINES, PAGE_LINES_MOST)
-    lines = list(read_lines(attempt.pk, start=start, limit=limit, stream=wanted.stream)) if attempt else []
+    lines, cut = read_page(attempt.pk, start=start, limit=limit, stream=wanted.stream) if attempt else ([], False)
     total = attempt.log_lines if attempt else 0
-    reached = lines[-1].n if len(lines) == limit else max(total, lines[-1].n if lines else 0, start - 1)
+    reached = lines[-1].n if cut else max(total, lines[-1].n if lines else 0, start - 1)
     body = {
         "lines": [line.as_json() for line in lines],
         "next": reached + 1,

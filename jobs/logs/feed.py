@@ -56,8 +56,10 @@ class Feed:
 
     async def wait(self, news: asyncio.Event, seconds: float = POLL_SECONDS) -> None:
         """Until there is news, the poll is due, or the process is closing."""
+        # Not wait_for: before Python 3.12 it loses a cancel that comes together with the news, and the follower stays.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(news.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await news.wait()
 
     def close(self) -> None:
         """The process ends: wake everybody, so that streams end at once and clients resume elsewhere."""

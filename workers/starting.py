@@ -79,7 +79,7 @@ class Starter:
         """`known`: somebody may have been here before, so the container is looked for first."""
         seen = self.grip.driver.find(self.grip.name) if known else None
         if seen is None and self.attempt.state == AttemptState.RUNNING:
-            raise Ended(Ending(AttemptState.FAILED, None, vanished(self.attempt)))
+            raise Ended(Ending(AttemptState.FAILED, None, vanished(self.attempt), log_complete=False))
         fresh = seen is None or seen.phase is Phase.CREATED
         handle = self._start_container() if fresh or seen is None else seen.handle
         self._mark_running(handle)

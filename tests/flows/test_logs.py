@@ -93,7 +93,7 @@ def test_tail_counts_the_stream_that_is_asked_for() -> None:
 def sealed_attempt(alice: Any) -> Attempt:
     attempt = make_attempt(alice)
     write(attempt, numbered(3), [(b"\x00\xff \x1b[31m", "stderr", 5)])
-    Attempt.objects.filter(pk=attempt.pk).update(**sealing(attempt))
+    Attempt.objects.filter(pk=attempt.pk).update(**sealing(attempt)[1])
     return attempt
 
 

@@ -20,6 +20,8 @@ from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 log = logging.getLogger(__name__)
 QUIET_SECONDS = 2.0  # after a failure: nothing is tried, so that hints do not pile up behind a dead Redis
@@ -86,5 +88,5 @@ def _connection() -> redis.Redis:
     global _client
     if _client is None:
         url = settings.TOWLINE.redis_url
-        _client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1, health_check_interval=25)
+        _client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
     return _client

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
+from django.db import connection
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,4 +25,5 @@ def _look(ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return ask(*args, **kwargs)
     finally:
         # Django does so when a request ends. With a pool it costs nothing, and SQLite's is kept for its CONN_MAX_AGE.
-        close_old_connections()
+        if not connection.in_atomic_block:  # a transaction around us, as tests have, is not ours to end
+            connection.close_if_unusable_or_obsolete()

@@ -32,6 +32,10 @@ ENVIRONMENT_BYTES = 1024 * 1024
 WEEK_SECONDS = 7 * 24 * 3600
 FIRST_YEAR, LAST_YEAR = 2000, 9000
 _OURS = "towline."
+LARGEST_ID = 2**31 - 1
+_USER = re.compile(
+    r"(?:[a-z_][a-z0-9_.-]{0,31}|\d{1,10})(?::(?:[a-z_][a-z0-9_.-]{0,31}|\d{1,10}))?", re.ASCII | re.IGNORECASE
+)
 
 
 def _plain(text: str) -> str:
@@ -187,6 +191,15 @@ class JobSpec(_Strict):
     def _absolute(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith("/"):
             raise ValueError("must be an absolute path")
+        return value
+
+    @field_validator("user")
+    @classmethod
+    def _user(cls, value: str | None) -> str | None:
+        if value is not None and not _USER.fullmatch(value):
+            raise ValueError("write it as name, name:group, uid or uid:gid")
+        if value is not None and any(int(number) > LARGEST_ID for number in re.findall(r"(?:^|:)(\d+)", value)):
+            raise ValueError(f"a uid or gid is at most {LARGEST_ID}")
         return value
 
     @field_validator("runtime")

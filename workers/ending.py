@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from jobs.clock import Now
+from jobs.hints import hand_over
 from jobs.logs.store import sealing
 from jobs.models import Attempt, Job
 from jobs.moves import move
@@ -20,6 +21,8 @@ from jobs.verdicts import Kind, Verdict
 
 from .drivers.protocol import Driver, Observation, Phase
 
+PUNCTUAL_SECONDS = 60.0  # a hint is held that long at most; what is due later, the timer places
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -28,6 +31,7 @@ class Ending:
     state: AttemptState
     exit_code: int | None = None
     verdict: Verdict | None = None
+    log_complete: bool = True  # False: there may have been output that nobody can read any more
 
 
 def judge(attempt: Attempt, seen: Observation, driver: Driver) -> Ending:
@@ -35,7 +39,7 @@ def judge(attempt: Attempt, seen: Observation, driver: Driver) -> Ending:
     if attempt.stop_code:
         return _stopped(attempt, seen)
     if seen.phase is Phase.GONE:
-        return Ending(AttemptState.FAILED, None, vanished(attempt))
+        return Ending(AttemptState.FAILED, None, vanished(attempt), log_complete=False)
     verdict = driver.judge(seen)
     if verdict is None:
         return Ending(AttemptState.SUCCEEDED, seen.exit_code)
@@ -46,10 +50,11 @@ def _stopped(attempt: Attempt, seen: Observation) -> Ending:
     evidence = (f"stop asked for: {attempt.stop_detail or attempt.stop_code}", *_how_it_went(attempt, seen))
     if attempt.stop_code == "cancelled":
         by = cancelled_by(attempt.job.cancel_requested_by)
-        return Ending(AttemptState.CANCELLED, seen.exit_code, Verdict(by.code, by.summary, evidence, by.remedy))
+        verdict = Verdict(by.code, by.summary, evidence, by.remedy)
+        return Ending(AttemptState.CANCELLED, seen.exit_code, verdict, log_complete=seen.phase is not Phase.GONE)
     field = attempt.stop_code.removeprefix("timeout_")
     verdict = Verdict(attempt.stop_code, attempt.stop_detail, evidence, f"Give it longer in timeouts.{field}.")
-    return Ending(AttemptState.FAILED, seen.exit_code, verdict)
+    return Ending(AttemptState.FAILED, seen.exit_code, verdict, log_complete=seen.phase is not Phase.GONE)
 
 
 def _how_it_went(attempt: Attempt, seen: Observation) -> tuple[str, ...]:
@@ -69,15 +74,28 @@ def vanished(attempt: Attempt) -> Verdict:
     )
 
 
+def mistake(error: Exception) -> Ending:
+    """The end of an attempt that we ourselves can't go on with."""
+    verdict = Verdict(
+        "internal_error",
+        "Towline made a mistake while running the job.",
+        (f"{type(error).__name__}: {str(error)[:500]}",),
+        "Report it with the worker's log; submit the job again.",
+    )
+    return Ending(AttemptState.FAILED, None, verdict, log_complete=False)
+
+
 def finish(attempt: Attempt, fence: int, ending: Ending, usage: dict[str, Any] | None = None) -> bool:
     """Store the end of the attempt, and of the job unless it is tried again. False: fenced off, nothing was written."""
     job = attempt.job
     verdict = ending.verdict.as_json() if ending.verdict else None
+    # Before the transaction: it reads the whole log, and SQLite has one writer. A line stored meanwhile makes it void.
+    lines, seal = sealing(attempt)
     with transaction.atomic():
         if not move(
             attempt,
             ending.state,
-            where={"fence": fence},
+            where={"fence": fence, "log_lines": lines},
             actor=attempt.worker,
             data={"exit_code": ending.exit_code, "verdict": ending.verdict.code if ending.verdict else None},
             exit_code=ending.exit_code,
@@ -85,11 +103,16 @@ def finish(attempt: Attempt, fence: int, ending: Ending, usage: dict[str, Any] |
             usage=usage or attempt.usage,
             progress=None,
             lease_until=None,
-            **sealing(attempt),
+            log_complete=ending.log_complete,
+            **seal,
         ):
             return False
         job.refresh_from_db(fields=["cancel_requested_at", "cancel_requested_by"])
-        delay = None if job.cancel_requested_at else retry_delay(job, attempt.number, ending.verdict)
+        # Never claimed means never begun: that is no try, and nobody's policy has to allow the next.
+        unbegun = ending.state is AttemptState.LOST and attempt.claimed_at is None
+        delay = 0.0 if unbegun else retry_delay(job, attempt.number, ending.verdict)
+        if job.cancel_requested_at:
+            delay = None
         if delay is not None:
             _queue_again(job, attempt, delay)
         else:
@@ -110,6 +133,8 @@ def retry_delay(job: Job, number: int, verdict: Verdict | None) -> float | None:
 
 def _queue_again(job: Job, attempt: Attempt, delay: float) -> None:
     queue_seconds = job.spec["timeouts"]["queue"]
+    if delay <= PUNCTUAL_SECONDS:
+        hand_over("workers.place", countdown=delay + 0.05)
     move(
         job,
         JobState.QUEUED,

@@ -50,8 +50,8 @@ class Follower:
                 pump.stop()
             if seen.phase is Phase.EXITED and pump.trouble is None:
                 return seen
+            self._tend()
             if pump.trouble:
-                self._tend()
                 self.grip.pause(TICK_SECONDS)
 
     def _drain(self, pump: Pump) -> None:

@@ -64,6 +64,7 @@ class Grip:
     def pause(self, seconds: float) -> None:
         """Wait, unless woken; raises Left when the attempt is to be left."""
         self.woken.wait(seconds)
+        self.woken.clear()  # what it was woken for is in the flags; left set, the next pause would be none
         if self.leaving:
             raise Left
 

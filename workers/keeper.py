@@ -1,6 +1,7 @@
 """The keeper: one thread of a run worker that keeps its row and all its leases, and tells the runs what it learns.
 
-It also lets `reconcile` run with every beat, so that recovery hangs on no single process.
+A second thread lets `reconcile` run as often and tidies up, so that recovery hangs on no single process, and no lease on
+an engine that takes its time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -45,6 +46,7 @@ class Keeper(threading.Thread):
         self.boot = uuid.uuid4().hex
         self.engines = engines
         self._runs: dict[int, Run] = {}
+        self._idle_since: dict[int, float] = {}  # of attempts that are ours and that no run has
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -105,41 +107,63 @@ class Keeper(threading.Thread):
         log.info("registered %s with %s", self.worker, ", ".join(self.engines))
 
     def run(self) -> None:
-        beat_seconds = settings.TOWLINE.TOWLINE_HEARTBEAT_SECONDS
+        threading.Thread(
+            target=self._repeat, args=(self._keep_house, self._stopping.wait), name="housekeeper", daemon=True
+        ).start()
+        self._repeat(self._beat, self._until_woken)
+        self._sign_off()
+
+    def _repeat(self, step: Callable[[], None], pause: Callable[[float], object]) -> None:
         while not self._stopping.is_set():
             try:
-                self._beat()
+                step()
             except DATABASE_TROUBLE as error:
-                log.warning("heartbeat failed, the database does not answer: %s", error)
+                log.warning("the keeper tries again, the database does not answer: %s", error)
                 connection.close()
             except Exception:
                 log.exception("a mistake in the keeper; it goes on")
-            self._wake.wait(beat_seconds)
-            self._wake.clear()
-        self._sign_off()
+            pause(settings.TOWLINE.TOWLINE_HEARTBEAT_SECONDS)
+
+    def _until_woken(self, seconds: float) -> None:
+        self._wake.wait(seconds)
+        self._wake.clear()
 
     def _beat(self) -> None:
+        with self._lock:
+            # Before the leases are read: of a run that begins in between we would see none, and take it for lost.
+            runs = dict(self._runs)
         with transaction.atomic():
             known = Worker.objects.filter(name=self.worker, boot=self.boot).update(last_heartbeat_at=Now())
             claims.renew(self.worker, self.boot)
             mine = claims.held(self.worker, self.boot)
         if not known:
             self.register()
-        self._tell(mine)
+        self._tell(runs, mine)
+        self._give_back(mine)
+
+    def _keep_house(self) -> None:
         reconcile()
         self._tidy()
         self._sweep()
 
-    def _tell(self, mine: dict[int, tuple[int, bool]]) -> None:
-        """Each run whether it is still ours, and whether its end was asked for."""
-        with self._lock:
-            runs = list(self._runs.items())
-        for pk, run in runs:
+    def _tell(self, runs: dict[int, Run], mine: dict[int, tuple[int, bool]]) -> None:
+        """Each run whether it is still ours, and whether its end was asked for. Who ends its attempt itself knows."""
+        for pk, run in runs.items():
             fence, cancelled = mine.get(pk, (None, False))
             if cancelled:
                 run.grip.cancel()
-            if fence != run.fence and not Attempt.objects.filter(pk=pk, state__in=FINAL_ATTEMPT).exists():
+            if fence != run.fence and not run.ending:
                 run.grip.leave()
+
+    def _give_back(self, mine: dict[int, tuple[int, bool]]) -> None:
+        """What is ours and no run has, e.g. as the answer to its claim got lost: our lease would keep it so for ever."""
+        with self._lock:
+            idle = mine.keys() - self._runs.keys()
+        now = time.monotonic()
+        self._idle_since = {pk: self._idle_since.get(pk, now) for pk in idle}
+        for pk, since in self._idle_since.items():
+            if now - since > settings.TOWLINE.TOWLINE_LEASE_SECONDS:
+                claims.let_go(Attempt.objects.get(pk=pk), mine[pk][0])
 
     def _tidy(self) -> None:
         """Remove containers of ended attempts that whoever ended them could not."""

@@ -103,4 +103,6 @@ def _declare_lost(attempt: Attempt) -> bool:
         "Start the worker again. With retry.max_attempts above 1 the job is tried again by itself.",
     )
     log.warning("%s is lost: %s", attempt, verdict.summary)
-    return finish(attempt, attempt.fence, Ending(AttemptState.LOST, None, verdict))
+    return finish(
+        attempt, attempt.fence, Ending(AttemptState.LOST, None, verdict, log_complete=attempt.claimed_at is None)
+    )

@@ -12,15 +12,13 @@ from jobs.clock import Now
 from jobs.logs.store import Fenced
 from jobs.models import Attempt
 from jobs.moves import record
-from jobs.states import AttemptState
-from jobs.verdicts import Verdict
 
 from . import ending
 from .drivers.protocol import Driver, Handle, Refused, Unavailable
 from .ending import Ending
 from .following import Follower
 from .grip import Ended, Grip, Left
-from .patience import patiently
+from .patience import DATABASE_TROUBLE, patiently
 from .starting import Starter
 
 log = logging.getLogger(__name__)
@@ -34,6 +32,7 @@ class Run:
         self.attempt = attempt
         self.fence = attempt.fence
         self.last_lines: Sequence[str] = ()
+        self.ending = False  # from here on the attempt may be final by our own hand
 
     def go(self) -> Ending:
         """To the end, the container's removal included. Raises Left when it is not ours to end."""
@@ -54,21 +53,14 @@ class Run:
 
     def fail(self, error: Exception) -> Ending:
         """A mistake of ours: the job ends and says so, nothing runs on unseen."""
-        how = Ending(
-            AttemptState.FAILED,
-            None,
-            Verdict(
-                "internal_error",
-                "Towline made a mistake while running the job.",
-                (f"{type(error).__name__}: {str(error)[:500]}",),
-                "Report it with the worker's log; submit the job again.",
-            ),
-        )
+        how = ending.mistake(error)
         self._finish(how)
         self._remove(None)
         return how
 
     def _finish(self, how: Ending) -> None:
+        self.ending = True
+
         def write() -> None:
             if ending.finish(self.attempt, self.fence, how, self.grip.usage):
                 return
@@ -86,9 +78,8 @@ class Run:
                 handle = left.handle
             if handle:
                 driver.remove(handle)
-        except (Unavailable, Refused) as error:
+            Attempt.objects.filter(pk=self.attempt.pk).update(removed_at=Now())
+            if handle:
+                record(self.attempt, "removed", actor=self.attempt.worker)
+        except (Unavailable, Refused, *DATABASE_TROUBLE) as error:
             log.warning("%s: its container is removed later: %s", self.attempt, error)
-            return
-        Attempt.objects.filter(pk=self.attempt.pk).update(removed_at=Now())
-        if handle:
-            record(self.attempt, "removed", actor=self.attempt.worker)

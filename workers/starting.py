@@ -9,7 +9,7 @@ from django.db import transaction
 
 from jobs.clock import Now
 from jobs.hints import announce
-from jobs.models import Attempt, installation_key
+from jobs.models import Attempt, Job, installation_key
 from jobs.moves import move
 from jobs.services import cancelled_by
 from jobs.states import AttemptState, JobState
@@ -79,7 +79,7 @@ class Starter:
         """`known`: somebody may have been here before, so the container is looked for first."""
         seen = self.grip.driver.find(self.grip.name) if known else None
         if seen is None and self.attempt.state == AttemptState.RUNNING:
-            raise Ended(Ending(AttemptState.FAILED, None, vanished(self.attempt)))
+            raise Ended(Ending(AttemptState.FAILED, None, vanished(self.attempt), log_complete=False))
         fresh = seen is None or seen.phase is Phase.CREATED
         handle = self._start_container() if fresh or seen is None else seen.handle
         self._mark_running(handle)
@@ -87,10 +87,16 @@ class Starter:
 
     def _start_container(self) -> Handle:
         image = self._resolve_image()
+        self._hear_of_cancel()
         self._may_start()
         attempt = self.attempt
         spec = container_spec(self.grip.spec, installation_key(), attempt.job_id, attempt.number, image)
         return self.grip.driver.start(spec)
+
+    def _hear_of_cancel(self) -> None:
+        """From the database itself, at the last moment: what has not started must not start."""
+        if Job.objects.filter(pk=self.attempt.job_id, cancel_requested_at__isnull=False).exists():
+            self.grip.cancelled = True
 
     def _resolve_image(self) -> str:
         if not isinstance(self.grip.driver, Images):

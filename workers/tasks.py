@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from contextlib import suppress
 from typing import Any
 
 from celery import current_app, shared_task
@@ -12,10 +14,11 @@ from celery.worker.control import control_command
 from jobs.models import Attempt
 from jobs.states import ACTIVE_ATTEMPT
 
-from . import claims, keeper, placing
-from .ending import Ending
+from . import claims, ending, keeper, placing
+from .drivers.protocol import Unavailable
 from .engines import driver
 from .grip import Left
+from .patience import DATABASE_TROUBLE, patiently
 from .reconcile import reconcile as reconcile_all
 from .runner import Run
 
@@ -58,38 +61,62 @@ def run(self: Any, attempt_id: int, job_id: str) -> dict[str, Any]:
     attempt = claims.claim(attempt_id, ours.worker, ours.boot)
     if attempt is None:
         raise Ignore
-    mine = Run(attempt, driver(attempt.runtime))
-    ours.take_on(mine)
+    fence = attempt.fence
     try:
-        how = _to_the_end(mine)
-    except Left:
-        claims.let_go(attempt, mine.fence)
+        mine = _begin(attempt)
+        ours.take_on(mine)
+        try:
+            _go_to_the_end(mine)
+        finally:
+            ours.let_go(mine)
+    except (Left, Unavailable, *DATABASE_TROUBLE) as why:
+        # Given up as it stands, whatever happened: whoever claims it next goes on. What fails here the keeper gives back.
+        log.info("%s is left: %s", attempt, why or "asked to")
+        with suppress(*DATABASE_TROUBLE):
+            claims.let_go(attempt, fence)
         raise Ignore from None
-    finally:
-        ours.let_go(mine)
     if not ours.stopping:
-        placing.place_waiting()
-    return _outcome(mine, how)
+        _place_next()
+    return _outcome(mine)
 
 
-def _to_the_end(mine: Run) -> Ending:
+def _begin(attempt: Attempt) -> Run:
     try:
-        return mine.go()
-    except Left:
+        return Run(attempt, driver(attempt.runtime))
+    except (Unavailable, *DATABASE_TROUBLE):
+        raise
+    except Exception as error:
+        ending.finish(attempt, attempt.fence, ending.mistake(error))
+        raise
+
+
+def _go_to_the_end(mine: Run) -> None:
+    try:
+        mine.go()
+    except (Left, *DATABASE_TROUBLE):
         raise
     except Exception as error:
         log.exception("a mistake while running %s", mine.attempt)
-        return mine.fail(error)
+        mine.fail(error)
 
 
-def _outcome(mine: Run, how: Ending) -> dict[str, Any]:
-    mine.attempt.refresh_from_db()
+def _place_next() -> None:
+    try:
+        placing.place_waiting()
+    except DATABASE_TROUBLE as error:
+        log.warning("the next placement does it, the database does not answer: %s", error)
+
+
+def _outcome(mine: Run) -> dict[str, Any]:
+    """From the database: what is told must be what is stored."""
+    attempt = mine.attempt
+    patiently(attempt.refresh_from_db, time.sleep)
     return {
-        "job": str(mine.attempt.job_id),
-        "attempt": mine.attempt.number,
-        "state": how.state.value,
-        "exit_code": how.exit_code,
-        "verdict": how.verdict.as_json() if how.verdict else None,
-        "log": mine.attempt.log_facts(),
+        "job": str(attempt.job_id),
+        "attempt": attempt.number,
+        "state": attempt.state,
+        "exit_code": attempt.exit_code,
+        "verdict": attempt.verdict,
+        "log": attempt.log_facts(),
         "last_lines": list(mine.last_lines),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.db.models import Q
 from django.db.models.fields.json import KeyTransform
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import NotFound, ParseError
+from rest_framework.exceptions import ValidationError as DRFValidationError
 from rest_framework.filters import OrderingFilter
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
@@ -28,6 +30,12 @@ class NewestFirst(CursorPagination):
     page_size_query_param = "limit"
     max_page_size = 500
     cursor_query_param = "cursor"
+
+    def get_page_size(self, request: Request) -> int | None:
+        asked = request.query_params.get(self.page_size_query_param)
+        if asked is not None and not re.fullmatch(r"[1-9]\d{0,5}", asked, re.ASCII):
+            raise DRFValidationError({"limit": [f"must be a whole number from 1 to {self.max_page_size}"]})
+        return super().get_page_size(request)
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
         try:

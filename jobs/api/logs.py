@@ -18,7 +18,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
 from jobs.logs.following import Lines, News, Over, Silence, follow
-from jobs.logs.reader import read_bytes, read_lines, tail_start
+from jobs.logs.reader import read_bytes, read_lines, read_page, tail_start
 from jobs.logs.records import StoredLine
 from jobs.looks import look
 from jobs.models import Attempt, Job
@@ -115,9 +115,9 @@ def _page(job: Job, attempt: Attempt | None, wanted: Wanted) -> HttpResponse:
     """`final` is true when the job is over and these lines reach the end of its log."""
     start = _first_line(attempt, wanted)
     limit = min(wanted.limit or PAGE_LINES, PAGE_LINES_MOST)
-    lines = list(read_lines(attempt.pk, start=start, limit=limit, stream=wanted.stream)) if attempt else []
+    lines, cut = read_page(attempt.pk, start=start, limit=limit, stream=wanted.stream) if attempt else ([], False)
     total = attempt.log_lines if attempt else 0
-    reached = lines[-1].n if len(lines) == limit else max(total, lines[-1].n if lines else 0, start - 1)
+    reached = lines[-1].n if cut else max(total, lines[-1].n if lines else 0, start - 1)
     body = {
         "lines": [line.as_json() for line in lines],
         "next": reached + 1,
@@ -156,7 +156,8 @@ async def _follow_text(job: Job, attempt: Attempt | None, wanted: Wanted) -> Asy
     left = wanted.limit
     number = attempt.number if attempt else wanted.attempt
     start = await look(_first_line, attempt, wanted)
-    async for step in follow(job.pk, attempt=number, start=start, stream=wanted.stream):
+    alone = wanted.attempt is not None
+    async for step in follow(job.pk, attempt=number, start=start, stream=wanted.stream, alone=alone):
         if isinstance(step, Lines):
             lines = step.lines if left is None else step.lines[:left]
             yield b"".join(_printed(line, wanted) for line in lines)
@@ -167,15 +168,16 @@ async def _follow_text(job: Job, attempt: Attempt | None, wanted: Wanted) -> Asy
 
 def _events(job: Job, wanted: Wanted, last_seen: tuple[int, int] | None) -> StreamingHttpResponse:
     if last_seen:
-        return _streaming(_event_frames(job, last_seen[0], last_seen[1] + 1, wanted.stream), "text/event-stream")
+        return _streaming(_event_frames(job, last_seen[0], last_seen[1] + 1, wanted), "text/event-stream")
     attempt = _attempt(job, wanted)
     number = attempt.number if attempt else None
-    return _streaming(_event_frames(job, number, _first_line(attempt, wanted), wanted.stream), "text/event-stream")
+    return _streaming(_event_frames(job, number, _first_line(attempt, wanted), wanted), "text/event-stream")
 
 
-async def _event_frames(job: Job, number: int | None, start: int, stream: str | None) -> AsyncIterator[bytes]:
+async def _event_frames(job: Job, number: int | None, start: int, wanted: Wanted) -> AsyncIterator[bytes]:
     yield b"retry: 1000\n\n"
-    async for step in follow(job.pk, attempt=number, start=start, stream=stream):
+    alone = wanted.attempt is not None
+    async for step in follow(job.pk, attempt=number, start=start, stream=wanted.stream, alone=alone):
         match step:
             case Lines(attempt=attempt, lines=lines):
                 # The first attempt's ids are plain line numbers; later ones say which attempt they count in.

@@ -15,6 +15,7 @@ from jobs.spec import JobSpec
 from .problems import CONTENT_TYPE
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
+LIMITS_OF_DATABASES = {limit for bits in (16, 32, 64) for limit in (2 ** (bits - 1) - 1, -(2 ** (bits - 1)))}
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -35,6 +36,18 @@ class JobExtension(OpenApiSerializerExtension):
         own = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
         spec = PydanticExtension(JobSpec).map_serializer(auto_schema, direction)
         return {**own, "properties": {**spec["properties"], **own["properties"]}}
+
+
+def without_limits_of_databases(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """A hook over the whole schema: how big a number a column takes differs between databases, and is nobody's business."""
+    for schema in result["components"]["schemas"].values():
+        for described in schema.get("properties", {}).values():
+            if described.get("maximum") in LIMITS_OF_DATABASES:
+                del described["maximum"]
+                described.pop("format", None)
+            if described.get("minimum") in LIMITS_OF_DATABASES:
+                del described["minimum"]
+    return result
 
 
 def with_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
@@ -18,6 +18,8 @@ from rest_framework.response import Response
 
 from jobs.services import KeyReused, QueueFull, Rejected
 from jobs.spec import field_errors
+
+from .parsing import BodyTooLarge
 
 log = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
@@ -99,6 +101,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
     KeyReused: _key_reused,
     QueueFull: _queue_full,
     DatabaseError: _database,
+    RequestDataTooBig: lambda error: _from_drf(BodyTooLarge()),
     Http404: lambda error: (problem(404, "There is nothing here that you may see."), {}),
     PermissionDenied: lambda error: (problem(403, "You may not do that."), {}),
     exceptions.APIException: _from_drf,
@@ -108,7 +111,8 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if not _is_api(request):
         return defaults.page_not_found(request, exception or Http404())
-    return _plain(404, "There is no such address.")
+    slash = "" if request.path.endswith("/") else " Addresses here end in a slash."
+    return _plain(404, f"There is no such address.{slash}")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

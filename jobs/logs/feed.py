@@ -14,6 +14,7 @@ from uuid import UUID
 
 import redis.asyncio
 from django.conf import settings
+from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from jobs.hints import channel
@@ -29,7 +30,7 @@ class Feed:
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._listener: asyncio.Task[None] | None = None
-        self._pubsub: redis.asyncio.client.PubSub | None = None
+        self._changed = asyncio.Event()  # who waits for what: the listener subscribes anew
         self.closing = asyncio.Event()
         self.loop = asyncio.get_running_loop()
 
@@ -40,24 +41,24 @@ class Feed:
         `end`: only when it may be over. A job has ten things to tell before that, each of which would cost a look.
         """
         name, news = channel(job_id, end=end), asyncio.Event()
-        first = name not in self._waiting
         self._waiting.setdefault(name, set()).add(news)
+        self._changed.set()
         if self._listener is None or self._listener.done():
             self._listener = asyncio.create_task(self._listen())
-        elif first:
-            await self._change("subscribe", name)
         try:
             yield news
         finally:
             self._waiting[name].discard(news)
             if not self._waiting[name]:
                 del self._waiting[name]
-                await self._change("unsubscribe", name)
+                self._changed.set()
 
     async def wait(self, news: asyncio.Event, seconds: float = POLL_SECONDS) -> None:
         """Until there is news, the poll is due, or the process is closing."""
+        # Not wait_for: before Python 3.12 it loses a cancel that comes together with the news, and the follower stays.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(news.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await news.wait()
 
     def close(self) -> None:
         """The process ends: wake everybody, so that streams end at once and clients resume elsewhere."""
@@ -71,34 +72,51 @@ class Feed:
             for news in self._waiting.get(name, ()):
                 news.set()
 
-    async def _change(self, verb: str, name: str) -> None:
-        if self._pubsub is not None:
-            with contextlib.suppress(RedisError, OSError):
-                await getattr(self._pubsub, verb)(name)
-
     async def _listen(self) -> None:
+        """The one that talks to Redis. Whatever goes wrong there costs followers their poll interval, nothing else."""
         while self._waiting and not self.closing.is_set():
             try:
                 await self._listen_once()
             except (RedisError, OSError) as error:
                 log.debug("followers poll, Redis does not answer: %s", error)
                 await asyncio.sleep(RECONNECT_SECONDS)
-        self._listener = None
+            except Exception as error:  # noqa: BLE001 - the loop's border
+                log.warning("followers poll, listening failed: %r", error)
+                await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen_once(self) -> None:
         client = redis.asyncio.Redis.from_url(settings.TOWLINE.redis_url, socket_connect_timeout=1)
         async with client, client.pubsub(ignore_subscribe_messages=True) as pubsub:
-            await pubsub.subscribe(*self._waiting)
-            self._pubsub = pubsub
+            subscribed = await self._subscribe(pubsub, set())
+            reader = asyncio.create_task(self._read(pubsub))
             try:
-                # Whatever came before the subscription was not told: look once.
-                self._wake(*self._waiting)
                 while self._waiting:
-                    message = await pubsub.get_message(timeout=5)
-                    if message:
-                        self._wake(message["channel"].decode())
+                    changed = asyncio.create_task(self._changed.wait())
+                    await asyncio.wait({reader, changed}, return_when=asyncio.FIRST_COMPLETED)
+                    changed.cancel()
+                    if reader.done():
+                        return reader.result()
+                    subscribed = await self._subscribe(pubsub, subscribed)
             finally:
-                self._pubsub = None
+                reader.cancel()
+
+    async def _subscribe(self, pubsub: PubSub, before: set[str]) -> set[str]:
+        """To what is waited for now, and to nothing else."""
+        self._changed.clear()
+        wanted = set(self._waiting)
+        if fresh := wanted - before:
+            await pubsub.subscribe(*fresh)
+            # Whatever came before the subscription was not told: look once.
+            self._wake(*fresh)
+        if stale := before - wanted:
+            await pubsub.unsubscribe(*stale)
+        return wanted
+
+    async def _read(self, pubsub: PubSub) -> None:
+        while True:
+            message = await pubsub.get_message(timeout=5)
+            if message:
+                self._wake(message["channel"].decode())
 
 
 _feeds: dict[asyncio.AbstractEventLoop, Feed] = {}

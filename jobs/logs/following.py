@@ -12,7 +12,7 @@ from jobs.looks import look
 from jobs.models import Attempt, Job
 
 from .feed import feed
-from .reader import read_lines
+from .reader import read_page
 from .records import StoredLine
 
 PAGE_LINES = 2000
@@ -50,13 +50,14 @@ Step = Lines | News | Silence | Over
 
 
 async def follow(
-    job_id: UUID, *, attempt: int | None = None, start: int = 1, stream: str | None = None
+    job_id: UUID, *, attempt: int | None = None, start: int = 1, stream: str | None = None, alone: bool = False
 ) -> AsyncGenerator[Step, None]:
     """Everything from line `start` of that attempt (None: the newest) on, then live, then of its retries; ends with Over.
 
-    Ends without Over when the process shuts down: the client comes back with the last number it saw.
+    `alone`: of that attempt only. Ends without Over when the process shuts down: the client comes back with the last
+    number it saw.
     """
-    place = _Place(attempt, start)
+    place = _Place(attempt, start, alone)
     ours = feed()
     shown: dict[str, Any] = {}
     quiet_since = time.monotonic()
@@ -68,7 +69,7 @@ async def follow(
                 shown = seen.state
                 yield News(shown)
             if seen.lines:
-                yield Lines(place.attempt or 1, seen.lines)
+                yield Lines(seen.attempt, seen.lines)
                 quiet_since = time.monotonic()
             if seen.more:
                 continue
@@ -87,6 +88,7 @@ class _Place:
 
     attempt: int | None
     next_line: int
+    alone: bool
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class _Look:
     lines: list[StoredLine]
     more: bool
     over: dict[str, Any] | None
+    attempt: int = 0  # whose lines they are
 
 
 def _look(job_id: UUID, place: _Place, stream: str | None) -> _Look:
@@ -106,17 +109,19 @@ def _look(job_id: UUID, place: _Place, stream: str | None) -> _Look:
     state = describe(job, attempt)
     if attempt is None:
         return _Look(state, [], more=False, over=ending(job, None) if job.is_final else None)
-    lines = list(read_lines(attempt.pk, start=place.next_line, limit=PAGE_LINES, stream=stream))
-    more = len(lines) == PAGE_LINES
+    lines, more = read_page(attempt.pk, start=place.next_line, limit=PAGE_LINES, stream=stream)
     # What the attempt counted before we read is read by now, though another stream's lines were passed over.
     seen = lines[-1].n if more else max([attempt.log_lines, *(line.n for line in lines)])
     place.next_line = max(place.next_line, seen + 1)
     if more or not attempt.is_final:
-        return _Look(state, lines, more, None)
+        return _Look(state, lines, more, None, attempt.number)
+    if place.alone:
+        return _Look(state, lines, more=False, over=ending(job, attempt), attempt=attempt.number)
     if job.attempts_count > attempt.number:
         place.attempt, place.next_line = attempt.number + 1, 1
-        return _Look(state, lines, more=True, over=None)
-    return _Look(state, lines, more=False, over=ending(job, attempt) if job.is_final else None)
+        return _Look(state, lines, more=True, over=None, attempt=attempt.number)
+    over = ending(job, attempt) if job.is_final else None
+    return _Look(state, lines, more=False, over=over, attempt=attempt.number)
 
 
 def describe(job: Job, attempt: Attempt | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from jobs.models import LogChunk
 from .records import StoredLine, unpack
 
 PAGE_CHUNKS = 16
+PAGE_BYTES = 4 * 1024 * 1024
 
 
 def read_lines(
@@ -26,6 +27,18 @@ def read_lines(
                 return
             yield line
             left = left - 1 if left is not None else None
+
+
+def read_page(attempt_id: int, *, start: int, limit: int, stream: str | None = None) -> tuple[list[StoredLine], bool]:
+    """At most `limit` lines and about PAGE_BYTES, at least one line; and whether that cut it short of what is stored."""
+    page: list[StoredLine] = []
+    size = 0
+    for line in read_lines(attempt_id, start=start, stream=stream):
+        page.append(line)
+        size += len(line.data)
+        if len(page) >= limit or size >= PAGE_BYTES:
+            return page, True
+    return page, False
 
 
 def read_bytes(attempt_id: int, *, start: int = 1) -> Iterator[bytes]:

@@ -58,14 +58,11 @@ def append(
     return Position(at.lines + count, at.bytes + len(data), cursor)
 
 
-def sealing(attempt: Attempt) -> dict[str, object]:
-    """What to write on the attempt when its log is over; goes into the transaction that finishes it."""
-    digest = hashlib.sha256()
-    for data in (
-        LogChunk.objects.filter(attempt_id=attempt.pk)
-        .order_by("first_line")
-        .values_list("data", flat=True)
-        .iterator(16)
-    ):
+def sealing(attempt: Attempt) -> tuple[int, dict[str, object]]:
+    """How many lines are stored, and what to write on the attempt if there are still as many when it is finished."""
+    digest, total = hashlib.sha256(), 0
+    chunks = LogChunk.objects.filter(attempt_id=attempt.pk).order_by("first_line")
+    for lines, data in chunks.values_list("lines", "data").iterator(16):
         digest.update(data)
-    return {"log_sha256": digest.hexdigest(), "log_sealed_at": Now()}
+        total += lines
+    return total, {"log_sha256": digest.hexdigest(), "log_sealed_at": Now()}

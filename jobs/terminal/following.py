@@ -137,7 +137,7 @@ def say_how_it_ended(job_id: object, end: Mapping[str, Any]) -> None:
     """On stderr: always on a terminal; else only where no exit code of the job's own says it."""
     console = Console(stderr=True, highlight=False)
     verdict = end["verdict"]
-    says_it_itself = verdict is None or (end["exit_code"] is not None and verdict["kind"] == "user")
+    says_it_itself = verdict is None or verdict["code"] == "exit_code"
     if says_it_itself and not console.is_terminal:
         return
     text = Text.assemble(badge(end["state"]), f"  job {job_id}")

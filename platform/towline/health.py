@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import redis
-from celery import current_app
 from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
+from kombu import Connection
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 
 def live(request: HttpRequest) -> JsonResponse:
@@ -45,13 +47,15 @@ def migrations() -> None:
 
 
 def redis_server() -> None:
-    client = redis.Redis.from_url(settings.TOWLINE.redis_url, socket_timeout=2, socket_connect_timeout=2)
-    with client:
+    once = Retry(NoBackoff(), 0)
+    url = settings.TOWLINE.redis_url
+    with redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=once) as client:
         client.ping()
 
 
 def broker() -> None:
-    with current_app.connection_for_write() as link:
+    impatient = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, "socket_timeout": 1, "socket_connect_timeout": 1}
+    with Connection(settings.CELERY_BROKER_URL, connect_timeout=1, transport_options=impatient) as link:
         link.ensure_connection(max_retries=1, interval_start=0, timeout=2)
 
 

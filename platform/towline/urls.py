@@ -22,6 +22,7 @@ urlpatterns = [
     path("api/v1/", include((api, "api"))),
     path("healthz/live", health.live),
     path("healthz/ready", health.ready),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
 ]
 

@@ -6,6 +6,7 @@ Its life (start once, stop, remove, adopt) is in `test_driver_lifecycle.py`.
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,12 @@ def test_hello(driver: Driver, spec: SpecMaker) -> None:
 
 def test_times_are_known_and_in_order(driver: Driver, spec: SpecMaker) -> None:
     _, _, seen = run(driver, spec("true"))
-    known = [at for at in (seen.created_at, seen.started_at, seen.finished_at) if at]
-    assert len(known) == 3
-    assert known == sorted(known)
+    assert seen.created_at
+    assert seen.started_at
+    assert seen.finished_at
+    assert seen.created_at <= seen.finished_at
+    # Docker writes down the start of a container that lasts a moment after its end.
+    assert seen.started_at <= seen.finished_at + timedelta(seconds=1)
 
 
 @pytest.mark.parametrize("code", [1, 3, 125, 255])
@@ -90,10 +94,20 @@ def test_the_environment_is_complete_and_exact(
     assert {key: value for key, value in got.items() if key not in ADDED_BY_RUNTIMES} == env
 
 
-def test_the_working_dir_is_made_and_entered(driver: Driver, spec: SpecMaker, tmp_path: Path) -> None:
-    wanted = str(tmp_path / "new" / "folder")
-    out, _, _ = run(driver, spec("pwd; echo x > y && cat y", working_dir=wanted))
-    assert out.decode() == f"{wanted}\nx\n"
+def test_the_working_dir_is_entered(driver: Driver, spec: SpecMaker) -> None:
+    out, _, _ = run(driver, spec("pwd", working_dir="/tmp"))
+    assert out == b"/tmp\n"
+
+
+def test_a_missing_working_dir_is_made_in_a_container_and_never_on_the_host(
+    driver: Driver, spec: SpecMaker, tmp_path: Path
+) -> None:
+    missing = tmp_path / "new" / "folder"
+    if driver.name == "process":
+        assert verdict_of(driver, spec("pwd", working_dir=str(missing))).code == "bad_working_dir"
+    else:
+        assert run(driver, spec("pwd", working_dir=str(missing)))[0].decode() == f"{missing}\n"
+    assert not missing.exists()
 
 
 def test_a_working_dir_that_is_a_file_is_named(driver: Driver, spec: SpecMaker) -> None:

@@ -12,10 +12,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 from rest_framework.test import APIClient
 
+from jobs.logs.following import Lines as LinesStep
+from jobs.logs.following import follow
 from jobs.logs.reader import read_bytes, read_lines, tail_start
 from jobs.logs.records import pack, unpack
 from jobs.logs.store import Fenced, Position, append, sealing
 from jobs.models import Attempt
+from jobs.states import AttemptState
+from jobs.verdicts import Verdict
+from workers.ending import Ending, finish
+from workers.placing import place_waiting
 
 from .conftest import make_attempt
 
@@ -87,7 +93,7 @@ def test_tail_counts_the_stream_that_is_asked_for() -> None:
 def sealed_attempt(alice: Any) -> Attempt:
     attempt = make_attempt(alice)
     write(attempt, numbered(3), [(b"\x00\xff \x1b[31m", "stderr", 5)])
-    Attempt.objects.filter(pk=attempt.pk).update(**sealing(attempt))
+    Attempt.objects.filter(pk=attempt.pk).update(**sealing(attempt)[1])
     return attempt
 
 
@@ -127,3 +133,41 @@ def test_a_parameter_that_can_not_be_is_named(api: APIClient, alice: Any, query:
 def test_an_attempt_that_is_not_there_is_not_found(api: APIClient, alice: Any) -> None:
     attempt = sealed_attempt(alice)
     assert api.get(f"/api/v1/jobs/{attempt.job_id}/logs/", {"attempt": 7}).status_code == 404
+
+
+def retried_attempt(alice: Any) -> tuple[Attempt, Attempt]:
+    """A job's first attempt, failed with three lines, and its second with two."""
+    first = make_attempt(alice, retry={"max_attempts": 2, "backoff": 0})
+    write(first, numbered(3))
+    finish(first, first.fence, Ending(AttemptState.LOST, None, Verdict("worker_lost", "gone")))
+    place_waiting()
+    second = Attempt.objects.select_related("job").get(job=first.job, number=2)
+    write(second, numbered(2))
+    return first, second
+
+
+def test_lines_are_told_with_the_attempt_that_wrote_them(alice: Any) -> None:
+    """A reader resumes by attempt and line: a wrong attempt would skip as many lines of the next one."""
+    first, second = retried_attempt(alice)
+    finish(second, second.fence, Ending(AttemptState.FAILED, 1, Verdict("exit_code", "")))
+
+    async def told() -> list[tuple[int, int]]:
+        steps = [step async for step in follow(first.job_id, attempt=1)]
+        return [(step.attempt, line.n) for step in steps if isinstance(step, LinesStep) for line in step.lines]
+
+    assert async_to_sync(told)() == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2)]
+
+
+def test_long_lines_come_in_more_pages_rather_than_in_much_memory(api: APIClient, alice: Any) -> None:
+    attempt = make_attempt(alice)
+    at = Position()
+    for number in range(12):
+        at = append(attempt, attempt.fence, at, [(b"x" * 1024**2, "stdout", number)], f"cursor-{number}")
+    numbers: list[int] = []
+    pages, start = 0, 1
+    while start <= 12:
+        answer = api.get(f"/api/v1/jobs/{attempt.job_id}/logs/", {"from": start}, HTTP_ACCEPT="application/json")
+        numbers += [line["n"] for line in answer.json()["lines"]]
+        assert len(answer.content) < 6 * 1024**2
+        pages, start = pages + 1, answer.json()["next"]
+    assert (numbers, pages) == (list(range(1, 13)), 3)

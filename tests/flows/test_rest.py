@@ -127,6 +127,9 @@ def test_lists_are_paged_newest_first_and_filtered(api: APIClient, alice: User) 
 @pytest.mark.parametrize(
     "query",
     [
+        "limit=0",
+        "limit=-1",
+        "limit=x",
         "state=sleeping",
         "stat=failed",
         "label=x",

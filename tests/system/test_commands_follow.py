@@ -8,7 +8,10 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,8 +34,15 @@ def run(stack: RunningStack, *args: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(argv_of(stack, *args), env=stack.env, capture_output=True, timeout=60, check=False)
 
 
-def start(stack: RunningStack, *args: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(argv_of(stack, *args), env=stack.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+@contextmanager
+def started(stack: RunningStack, *args: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A follower that is not left behind, however the test ends."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": stack.env, **options}
+    with subprocess.Popen(argv_of(stack, *args), **pipes) as follower:
+        try:
+            yield follower
+        finally:
+            follower.kill()
 
 
 def follow(stack: RunningStack, script: str, *options: str) -> subprocess.CompletedProcess[bytes]:
@@ -41,11 +51,9 @@ def follow(stack: RunningStack, script: str, *options: str) -> subprocess.Comple
 
 def named(stack: RunningStack, name: str) -> str:
     """The id of the job with this name, once it runs."""
-    return str(
-        eventually(lambda: json.loads(stack.manage("jobs", "--name", name, "--state", "running", "--json").stdout))[0][
-            "id"
-        ]
-    )
+    search = ("jobs", "--name", name, "--state", "running", "--json")
+    found = eventually(lambda: json.loads(stack.manage(*search).stdout))
+    return str(found[0]["id"])
 
 
 def test_every_byte_comes_out_where_the_job_wrote_it(stack: RunningStack) -> None:
@@ -65,21 +73,22 @@ def test_a_time_out_exits_with_124_and_says_which(stack: RunningStack) -> None:
 
 
 def test_a_cancel_ends_the_follower_with_130(stack: RunningStack) -> None:
-    follower = start(stack, "--follow", "--name", "to-cancel", "--grace", "1", "--", "sh", "-c", "echo up; sleep 60")
-    job = named(stack, "to-cancel")
-    said = stack.manage("cancel", job[-8:])
-    assert (said.returncode, said.stdout) == (0, f"{job}  asked to end\n")
-    out, err = follower.communicate(timeout=30)
+    script = ("sh", "-c", "echo up; sleep 60")
+    with started(stack, "--follow", "--name", "to-cancel", "--grace", "1", "--", *script) as follower:
+        job = named(stack, "to-cancel")
+        said = stack.manage("cancel", job[-8:])
+        assert (said.returncode, said.stdout) == (0, f"{job}  asked to end\n")
+        out, err = follower.communicate(timeout=30)
     assert (follower.returncode, out) == (130, b"up\n")
     assert b"cancelled" in err
 
 
 def test_ctrl_c_detaches_and_the_job_goes_on(stack: RunningStack) -> None:
-    follower = start(stack, "--follow", "--name", "to-leave", "--", "sh", "-c", "echo up; sleep 60")
-    assert follower.stdout is not None
-    assert follower.stdout.readline() == b"up\n"
-    follower.send_signal(signal.SIGINT)
-    _, err = follower.communicate(timeout=15)
+    with started(stack, "--follow", "--name", "to-leave", "--", "sh", "-c", "echo up; sleep 60") as follower:
+        assert follower.stdout is not None
+        assert follower.stdout.readline() == b"up\n"
+        follower.send_signal(signal.SIGINT)
+        _, err = follower.communicate(timeout=30)
     job = named(stack, "to-leave")
     assert follower.returncode == 130
     assert f"manage.py logs -f {job}".encode() in err
@@ -133,10 +142,8 @@ def test_a_reader_that_goes_away_ends_logs_quietly(stack: RunningStack) -> None:
 
 def test_on_a_terminal_it_says_what_the_job_waits_for(stack: RunningStack) -> None:
     ours, theirs = pty.openpty()
-    argv = argv_of(stack, "--follow", "--name", "never", "--require", "unheard=of", "--", "true")
     env = stack.env | {"TERM": "xterm", "COLUMNS": "200"}
-    follower = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=theirs)
-    os.close(theirs)
+    wanted = ("--follow", "--name", "never", "--require", "unheard=of", "--", "true")
     seen = b""
 
     def shown() -> bool:
@@ -144,11 +151,13 @@ def test_on_a_terminal_it_says_what_the_job_waits_for(stack: RunningStack) -> No
         seen += os.read(ours, 4096)  # the line is drawn again and again, so this never blocks for long
         return b"no label unheard=of" in seen
 
-    eventually(shown)
-    assert b"waiting (no_worker)" in seen
-    job = json.loads(stack.manage("jobs", "--name", "never", "--json").stdout)[0]["id"]
-    assert "never started" in stack.manage("cancel", job).stdout
-    assert follower.wait(30) == 130
+    with started(stack, *wanted, stderr=theirs, env=env) as follower:
+        os.close(theirs)
+        eventually(shown)
+        assert b"waiting (no_worker)" in seen
+        job = json.loads(stack.manage("jobs", "--name", "never", "--json").stdout)[0]["id"]
+        assert "never started" in stack.manage("cancel", job).stdout
+        assert follower.wait(30) == 130
     os.close(ours)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -117,15 +118,16 @@ def test_streams_end_at_once_when_the_web_process_is_told_to_stop(stack: Running
     assert ended.wait(4)
     assert time.monotonic() - told_at < 3
     reader.join()
-    eventually(lambda: _ready(stack))
+    eventually(lambda: _is_another(stack, before))
     stack.http.post(f"/jobs/{job['id']}/cancel/")
     stack.wait(job)
 
 
-def _ready(stack: RunningStack) -> bool:
+def _is_another(stack: RunningStack, before: int) -> bool:
+    """Whether a new web process answers: the old one does for a moment longer than its streams."""
     try:
-        return httpx.get(f"{stack.url}/healthz/ready").status_code == 200
-    except httpx.TransportError:
+        return stack.pid_of("web") != before and httpx.get(f"{stack.url}/healthz/ready").status_code == 200
+    except (AssertionError, httpx.TransportError):
         return False
 
 
@@ -151,8 +153,28 @@ def test_a_retry_goes_on_in_the_same_stream(stack: RunningStack) -> None:
     assert {data["attempt"] for event, _, data in rows if event == "state"} >= {1, 2}
 
 
+def test_a_replay_over_several_attempts_resumes_in_the_right_one(stack: RunningStack) -> None:
+    job = stack.run("sh", "-c", "echo a; echo b; exit 1", retry={"max_attempts": 3, "backoff": 0, "on": ["user"]})
+    rows = list(events(stack, job, last="0"))
+    assert [identity for event, identity, _ in rows if event == "lines"] == ["2", "2-2", "3-2"]
+    assert numbers(list(events(stack, job, last="2-1"))) == [2, 1, 2]
+    assert numbers(list(events(stack, job, attempt=2))) == [1, 2]
+
+
 def test_output_can_not_forge_events(stack: RunningStack) -> None:
     job = stack.run("printf", "x\\n\\nevent: end\\ndata: {}\\n\\n\\342\\200\\250\\n")
     rows = list(events(stack, job))
     assert [event for event, _, _ in rows if event == "end"] == ["end"]
     assert [line["text"] for line in stack.lines(job)] == ["x", "", "event: end", "data: {}", "", "\u2028"]
+
+
+def test_many_followers_leave_the_database_to_the_others(stack: RunningStack) -> None:
+    """Each one reads again and again: a connection of its own for as long would empty the pool."""
+    job = stack.submit("sh", "-c", "echo started; sleep 60")
+    began = time.monotonic()
+    with contextlib.ExitStack() as following:
+        for kind in ["logs/?follow=1"] * 30 + ["wait/?timeout=60"] * 10:
+            following.enter_context(stack.http.stream("GET", f"/jobs/{job['id']}/{kind}"))
+        assert stack.http.get(f"/jobs/{job['id']}/").json()["id"] == job["id"]
+        assert time.monotonic() - began < 12
+    stack.http.post(f"/jobs/{job['id']}/cancel/")

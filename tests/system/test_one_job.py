@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import pytest
 
@@ -120,6 +122,29 @@ def test_the_result_is_kept_by_django_celery_results(stack: RunningStack) -> Non
     assert told.startswith("SUCCESS")
     assert job["worker"] in told
     assert '"last_lines": ["kept"]' in told
+
+
+def test_a_retry_is_tried_when_its_backoff_is_over(stack: RunningStack) -> None:
+    job = stack.run("false", retry={"max_attempts": 2, "backoff": 0.5, "on": ["user"]})
+    first, second = stack.http.get(f"/jobs/{job['id']}/attempts/").json()["results"]
+    waited = datetime.fromisoformat(second["created_at"]) - datetime.fromisoformat(first["finished_at"])
+    assert 0.4 < waited.total_seconds() < 3
+
+
+def test_a_chunked_body_is_read(stack: RunningStack) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b'{"image": "towline/demo:1", '
+        yield b'"command": ["true"], "runtime": "process"}'
+
+    headers = {"Content-Type": "application/json"}
+    assert stack.http.post("/jobs/", content=pieces(), headers=headers).status_code == 201
+    big = (b" " * 100_000 for _ in range(60))
+    assert stack.http.post("/jobs/", content=big, headers=headers).status_code == 413
+
+
+def test_an_address_without_its_slash_is_told_so_and_not_redirected(stack: RunningStack) -> None:
+    answer = stack.http.post("/jobs", json={"image": "towline/demo:1"})
+    assert (answer.status_code, "slash" in answer.json()["detail"]) == (404, True)
 
 
 def test_script_stdin_and_environment_reach_the_program(stack: RunningStack) -> None:

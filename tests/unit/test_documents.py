@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -104,3 +105,13 @@ def test_every_error_is_a_problem_document(schema: dict[str, Any]) -> None:
             assert "default" in errors, (method, path)
             for answer in errors.values():
                 assert list(answer["content"]) == ["application/problem+json"], (method, path)
+
+
+@pytest.mark.parametrize(
+    "page",
+    sorted({*REPOSITORY.glob("*.md"), *REPOSITORY.glob("[cd]*/**/*.md")}),
+    ids=lambda page: str(page.relative_to(REPOSITORY)),
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target

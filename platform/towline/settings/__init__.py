@@ -57,6 +57,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
+APPEND_SLASH = False  # a POST would be redirected into a GET, and a client believe that its job was taken
 ROOT_URLCONF = "towline.urls"
 ASGI_APPLICATION = "towline.asgi.application"
 TEMPLATES = [
@@ -177,7 +178,11 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SORT_OPERATIONS": False,
     "ENUM_NAME_OVERRIDES": {},
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "jobs.api.openapi.with_problems"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "jobs.api.openapi.without_limits_of_databases",
+        "jobs.api.openapi.with_problems",
+    ],
     # The page asks nobody else, least of all the validator of Swagger's makers.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None, "persistAuthorization": False},
 }

@@ -53,8 +53,8 @@ def _require_name(name: str) -> None:
 
 def _require_what_we_have(spec: ContainerSpec) -> None:
     """A limit that is missing is a pity; a wall that is missing would be a lie."""
-    if spec.network == "none" or spec.read_only:
-        raise _invalid("the process runtime cannot cut off the network or the file system", "Run it in Docker.")
+    if spec.network != "bridge" or spec.read_only:
+        raise _invalid("the process runtime has only the host's own network and file system", "Run it in Docker.")
     if spec.gpus:
         raise _invalid("the process runtime hands out no gpus", "Run it in Docker.")
     if spec.arch not in (None, own_arch()):

@@ -113,14 +113,15 @@ def _last_before_exec() -> None:
 
 
 def _enter_working_dir(folder: str, wanted: str | None, user: User) -> str:
-    """Made if missing, as Docker does; relative ones, and that of a job that names none, in the job's own folder."""
+    """Relative ones, and that of a job that names none, are made in the job's own folder; one of the host must be there."""
     scratch = f"{folder}/{files.WORK}"
     path = os.path.normpath(os.path.join(scratch, wanted or ""))
     if not os.path.isabs(wanted or "") and not f"{path}/".startswith(f"{scratch}/"):
         raise StartError("bad_working_dir", 126, f"working directory {wanted}: outside of the job's folder")
     try:
         _make_for(user, scratch)
-        _make_for(user, path)
+        if f"{path}/".startswith(f"{scratch}/"):
+            _make_for(user, path)
         os.chdir(path)
     except OSError as error:
         raise StartError("bad_working_dir", 126, f"working directory {wanted}: {error.strerror}") from error

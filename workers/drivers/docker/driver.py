@@ -38,7 +38,7 @@ from workers.drivers.protocol import (
 )
 
 GIB = 1024**3
-STARTS_PER_CPU = 2  # half of a start is waiting for the kernel: one at a time per cpu leaves a seventh of it unused
+STARTS_PER_CPU = 2  # measured: one at a time per cpu leaves a seventh of what the machine can start unused
 SEARCH_SECONDS = 300.0  # the engine searches some 400,000 lines a second
 INIT_EXIT_CODES = (1, 126, 127)  # of an init that could not execute the command
 

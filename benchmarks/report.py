@@ -19,6 +19,10 @@ from .figures import median, percentile, spread
 from .measured import Measured
 from .ways import Command, Sdk, Towline
 
+NOTE = (
+    "`docker run` and the SDK are timed with the removal of their container, and neither stores anything. A Towline job "
+    "is over, its output and verdict stored, before its container is removed."
+)
 WAYS = (Command.name, Sdk.name, Towline.name)
 
 
@@ -113,6 +117,7 @@ def show(found: Measured, console: Console) -> None:
         for row in block.rows:
             table.add_row(*row)
         console.print(table)
+    console.print(NOTE)
     for aim, reached in found.aims:
         console.print(f"[{'green' if reached else 'red'}]{'pass' if reached else 'FAIL'}[/]  {aim}")
     console.print(" · ".join(f"{name}: {fact}" for name, fact in facts(found).items()), style="dim", soft_wrap=True)
@@ -126,6 +131,7 @@ def as_markdown(found: Measured) -> str:
         "",
     ]
     lines += [f"* {name}: {fact}" for name, fact in facts(found).items()]
+    lines += ["", NOTE]
     for block in blocks(found):
         lines += ["", f"## {block.title}", "", f"| {' | '.join(block.heads)} |"]
         lines += ["|---" + "|---:" * (len(block.heads) - 1) + "|", *(f"| {' | '.join(row)} |" for row in block.rows)]

@@ -70,6 +70,13 @@ def test_an_unknown_project_is_named(api: APIClient) -> None:
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"project"})
 
 
+def test_a_network_that_no_operator_has_allowed_is_refused(api: APIClient, settings: Any) -> None:
+    answer = api.post(JOBS, {**SPEC, "network": "towline_default"})
+    assert (answer.status_code, set(answer.json()["errors"])) == (400, {"network"})
+    settings.TOWLINE = settings.TOWLINE.model_copy(update={"TOWLINE_NETWORKS": ["towline_default"]})
+    assert api.post(JOBS, {**SPEC, "network": "towline_default"}).status_code == 201
+
+
 def test_a_project_with_members_is_theirs_alone(api: APIClient, bob: User) -> None:
     Project.objects.create(name="bobs").members.add(bob)
     assert api.post(JOBS, {**SPEC, "project": "bobs"}).status_code == 400

@@ -91,6 +91,11 @@ class Environment(BaseSettings):
         30, ge=0, description="How long after a lease's end somebody may still adopt the attempt before it is lost."
     )
     TOWLINE_MAX_QUEUED: int = Field(100_000, ge=1, description="More waiting jobs than this: submitting answers 429.")
+    TOWLINE_NETWORKS: Annotated[list[str], NoDecode] = Field(
+        [],
+        description="Named networks that jobs may ask for besides `bridge` and `none`, comma separated. Whoever may submit "
+        "reaches everything on them.",
+    )
     TOWLINE_DOCKER_URL: str | None = Field(
         None, description="The Docker engine. Unset: DOCKER_HOST, or the local socket."
     )
@@ -99,7 +104,7 @@ class Environment(BaseSettings):
         "INFO", description="Of Towline's own loggers."
     )
 
-    @field_validator("TOWLINE_ALLOWED_HOSTS", "TOWLINE_RUNTIMES", mode="before")
+    @field_validator("TOWLINE_ALLOWED_HOSTS", "TOWLINE_RUNTIMES", "TOWLINE_NETWORKS", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return _list(value)

@@ -172,11 +172,13 @@ def test_attempts_and_events_hang_on_the_job(api: APIClient, alice: User) -> Non
     assert kinds == ["submitted", "assigned", "attempt_assigned"]
 
 
-def test_workers_are_listed_with_what_they_have(api: APIClient) -> None:
-    make_attempt()
+def test_workers_are_listed_with_what_they_have(api: APIClient, alice: User, bob: User) -> None:
+    make_attempt(alice)
     (worker,) = api.get("/api/v1/workers/").json()["results"]
     assert (worker["name"], worker["state"], worker["slots"], worker["used"]) == ("run@one", "online", 2, 1)
     assert worker["running"][0]["state"] == "assigned"
+    (seen_by_bob,) = client_of(bob).get("/api/v1/workers/").json()["results"]
+    assert (seen_by_bob["used"], seen_by_bob["running"]) == (1, [])
 
 
 def test_a_full_queue_says_so(api: APIClient, settings: Any) -> None:
@@ -190,3 +192,13 @@ def test_live_needs_no_login_and_ready_names_what_fails(api: APIClient) -> None:
     answer = APIClient().get("/healthz/ready")
     parts = json.loads(answer.content)["parts"]
     assert (answer.status_code, parts["database"], parts["redis"] != "ok") == (503, "ok", True)
+
+
+def test_a_member_sees_all_jobs_of_the_project_and_each_once(api: APIClient, alice: User, bob: User) -> None:
+    project = Project.objects.create(name="ours")
+    project.members.add(alice, bob)
+    for owner in (alice, bob):
+        make_job(owner, project="ours")
+    make_job(bob)
+    assert len(api.get(JOBS).json()["results"]) == 2
+    assert "DISTINCT" not in str(Job.objects.visible_to(alice).query)

@@ -110,6 +110,11 @@ class Job(Stamped):
     def __str__(self) -> str:
         return self.name or str(self.id)
 
+    def may_be_ended_by(self, user: User) -> bool:
+        """Its owner, its project's members, and who may change jobs; seeing a job is not enough."""
+        mine = self.owner_id == user.pk or self.project.members.filter(pk=user.pk).exists()
+        return mine or user.has_perm("jobs.change_job")
+
     @property
     def is_final(self) -> bool:
         return self.state in FINAL_JOB

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from rest_framework.test import APIClient
 
 from jobs.models import Job, Project
@@ -91,6 +91,15 @@ def test_other_peoples_jobs_do_not_exist(api: APIClient, bob: User, root: User) 
         assert api.get(f"{JOBS}{job.pk}/{part}/").status_code == 404
     assert api.get(JOBS).json()["results"] == []
     assert client_of(root).get(f"{JOBS}{job.pk}/").status_code == 200
+
+
+def test_who_may_only_look_may_not_cancel(alice: User, bob: User) -> None:
+    bob.user_permissions.add(Permission.objects.get(codename="view_job"))
+    job = make_job(alice)
+    assert client_of(bob).get(f"{JOBS}{job.pk}/").status_code == 200
+    assert client_of(bob).post(f"{JOBS}{job.pk}/cancel/").status_code == 403
+    bob.user_permissions.add(Permission.objects.get(codename="change_job"))
+    assert client_of(bob).post(f"{JOBS}{job.pk}/cancel/").status_code == 202
 
 
 def test_the_same_key_gives_the_same_job(api: APIClient) -> None:

@@ -80,7 +80,9 @@ class Environment(BaseSettings):
         le=100,
         description="All jobs of a worker together may ask for this many times its cpus. Memory never.",
     )
-    TOWLINE_WORKER_NAME: str | None = Field(None, description="The run worker's name. Unset: `run@<host name>`.")
+    TOWLINE_WORKER_NAME: str | None = Field(
+        None, pattern=r"^[^@\s,]+@[^@\s,]+$", description="The run worker's name, unique. Unset: `run@<host name>`."
+    )
     TOWLINE_REGION: str = Field("", max_length=50, description="The region a run worker is in; jobs may ask for one.")
     TOWLINE_LABELS: Annotated[dict[str, str], NoDecode] = Field(
         {}, description="A run worker's labels, `key=value,key=value`; matched by a job's `requires`."

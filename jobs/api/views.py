@@ -95,9 +95,8 @@ class JobWait(VisibleJobs):
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
         """The job once it is final, or as it stands when the time-out is over."""
         seconds = seconds_parameter(request, "timeout", 30.0, WAIT_SECONDS_MOST)
-        job = self.get_object()
-        if job.is_final or not seconds:
-            return Response(self.get_serializer(job).data)
+        if _visible_job(self).is_final or not seconds:
+            return Response(self.get_serializer(self.get_object()).data)
         # Answered from the event loop: a waiting client costs no thread.
         return StreamingHttpResponse(self._answer_later(pk, seconds), content_type="application/json")
 

@@ -38,6 +38,7 @@ from workers.drivers.protocol import (
 )
 
 GIB = 1024**3
+STARTS_PER_CPU = 2  # measured: one at a time per cpu leaves a seventh of what the machine can start unused
 SEARCH_SECONDS = 300.0  # the engine searches some 400,000 lines a second
 INIT_EXIT_CODES = (1, 126, 127)  # of an init that could not execute the command
 
@@ -72,7 +73,8 @@ class DockerDriver:
         self._silence = silence_seconds
         self._engine: Engine | None = None
         locks = HostLocks(lock_dir or default_lock_dir())
-        self._starter = Starter(self._connection, locks, start_slots or os.cpu_count() or 1, start_seconds, log_bytes)
+        slots = start_slots or STARTS_PER_CPU * (os.cpu_count() or 1)
+        self._starter = Starter(self._connection, locks, slots, start_seconds, log_bytes)
         self._images = ImageStore(self._connection, locks, pull_silence_seconds)
 
     def start(self, spec: ContainerSpec) -> Handle:

@@ -44,6 +44,7 @@ def submit(spec: JobSpec, owner: User | None, *, idempotency_key: str | None = N
     if idempotency_key and (first := _submitted_before(owner, idempotency_key, digest)):
         return first, False
     project = _open_project(spec.project, owner)
+    _check_network(spec.network)
     _check_room()
     try:
         with transaction.atomic():
@@ -104,6 +105,15 @@ def _may_use(project: Project, owner: User | None) -> bool:
     if owner is None or owner.is_superuser:
         return True
     return project.members.filter(pk=owner.pk).exists()
+
+
+def _check_network(name: str) -> None:
+    """A network of the engine's may reach what jobs must not, the platform's own database for one."""
+    allowed = ("bridge", "none", *settings.TOWLINE.TOWLINE_NETWORKS)
+    if name not in allowed:
+        raise Rejected(
+            {"network": [f"choose one of {', '.join(allowed)}; an operator may allow more (TOWLINE_NETWORKS)"]}
+        )
 
 
 def _check_room() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -26,6 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     os.environ["TOWLINE_DATA_DIR"] = str(FOLDER)
+    # A suite started in a shell's background ignores Ctrl-C, and so would all it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in ("REDIS_URL", "CELERY_BROKER_URL", "TOWLINE_RUNTIMES", "TOWLINE_MODE"):
         os.environ.pop(name, None)
     if early_config.known_args_namespace.database == "sqlite":

@@ -43,7 +43,7 @@ def claim(attempt_id: int, worker: str, boot: str) -> Attempt | None:
 
 def renew(worker: str, boot: str) -> int:
     """All leases of this process, in one statement."""
-    return _held_by(worker, boot).update(lease_until=Now() + lease())
+    return _held_by(worker, boot).update(lease_until=Now() + lease(), orphan_seen_at=None)
 
 
 def held(worker: str, boot: str) -> dict[int, tuple[int, bool]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from celery.utils.nodenames import worker_direct
 from django.conf import settings
 from django.db import connection, models, transaction
+from django.db.models import Q
 
 from jobs.clock import Now
 from jobs.hints import hand_over
@@ -20,10 +22,11 @@ from jobs.states import ACTIVE_ATTEMPT, JobState
 from jobs.verdicts import Verdict
 
 from .models import Worker, WorkerState, lease
-from .placement import Assignment, Needs, Room, Site, Waiting, place
+from .placement import Assignment, Needs, Plan, Room, Site, Waiting, place
 
 LOCK = 0x70_77_6C  # any number that nothing else in the database locks
-MOST = 2000  # waiting jobs looked at in one go; the order is such that the others come later anyway
+MOST = 2000  # waiting jobs looked at in one go
+PAGES = 5  # so many goes while there is room: jobs that nobody can run must not hide those behind them
 
 
 def place_waiting() -> int:
@@ -37,14 +40,27 @@ def place_waiting() -> int:
         workers = list(Worker.objects.with_clock())
         sites = [site for worker in workers for site in _sites(worker)]
         rooms, under_way = _rooms(workers)
-        has_room = any(room.slots > 0 for room in rooms.values())
-        jobs = _waiting_jobs(everything=has_room)
-        plan = place([_as_waiting(job) for job in jobs], sites, rooms, under_way)
-        by_id = {job.pk: job for job in jobs}
-        assigned = [_assign(by_id[one.job], one) for one in plan.assignments]
-        for pk, (reason, detail) in plan.reasons.items():
-            _explain(by_id[pk], reason, detail[:500])
-    return sum(assigned)
+        assigned = looked_at = 0
+        for _ in range(PAGES):
+            has_room = any(room.slots > 0 for room in rooms.values())
+            jobs = _waiting_jobs(after=looked_at) if has_room else _unexplained_jobs()
+            waiting = [_as_waiting(job) for job in jobs]
+            plan = place(waiting, sites, rooms, under_way)
+            assigned += _carry_out(plan, {job.pk: job for job in jobs}, under_way)
+            # Those that stay in the list: not who was assigned, nor who is held and knows so by now.
+            looked_at += sum(not job.held for job in waiting) - len(plan.assignments)
+            if not has_room or len(jobs) < MOST:
+                break
+    return assigned
+
+
+def _carry_out(plan: Plan, jobs: dict[UUID, Job], under_way: Counter[int]) -> int:
+    assigned = 0
+    for one in plan.assignments:
+        assigned += _assign(jobs[one.job], one)
+        under_way[jobs[one.job].project_id] += 1
+    _explain(jobs, plan.reasons)
+    return assigned
 
 
 def _one_at_a_time() -> None:
@@ -66,12 +82,21 @@ def _expire_queued() -> None:
         move(job, JobState.FAILED, verdict=verdict.as_json(), verdict_code=verdict.code, waiting_reason="")
 
 
-def _waiting_jobs(*, everything: bool) -> list[Job]:
-    """In order. With no room anywhere only those that nobody has explained yet, so that a full queue costs little."""
+def _waiting_jobs(*, after: int) -> list[Job]:
+    """In order, behind the first `after`: those that may start now, and who is new and must hear why it may not."""
+    held = Q(not_before__gt=Now()) & ~Q(waiting_reason="")
+    return list(_queued().exclude(held)[after : after + MOST])
+
+
+def _unexplained_jobs() -> list[Job]:
+    """With no room anywhere only those that nobody has explained yet, or not since they may start: that costs little."""
+    stale = Q(waiting_reason__in=("backoff", "run_at"), not_before__lte=Now())
+    return list(_queued().filter(Q(waiting_reason="") | stale)[:MOST])
+
+
+def _queued() -> models.QuerySet[Job]:
     jobs = Job.objects.filter(state=JobState.QUEUED).in_placing_order()
-    if not everything:
-        jobs = jobs.filter(waiting_reason="")
-    return list(jobs.annotate(clock=Now(output_field=models.DateTimeField()))[:MOST])
+    return jobs.annotate(clock=Now(output_field=models.DateTimeField()))
 
 
 def _as_waiting(job: Job) -> Waiting:
@@ -174,6 +199,12 @@ def hint_to_run(attempt: Attempt) -> None:
     )
 
 
-def _explain(job: Job, reason: str, detail: str) -> None:
-    if (job.waiting_reason, job.waiting_detail) != (reason, detail):
-        Job.objects.filter(pk=job.pk, state=JobState.QUEUED).update(waiting_reason=reason, waiting_detail=detail)
+def _explain(jobs: dict[UUID, Job], reasons: dict[UUID, tuple[str, str]]) -> None:
+    """One UPDATE for all that are told the same; who knows already is left alone."""
+    news: dict[tuple[str, str], list[UUID]] = defaultdict(list)
+    for pk, (reason, detail) in reasons.items():
+        told = (reason, detail[:500])
+        if (jobs[pk].waiting_reason, jobs[pk].waiting_detail) != told:
+            news[told].append(pk)
+    for (reason, detail), pks in news.items():
+        Job.objects.filter(pk__in=pks, state=JobState.QUEUED).update(waiting_reason=reason, waiting_detail=detail)

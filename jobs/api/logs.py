@@ -31,7 +31,7 @@ PAGE_LINES_MOST = 10_000
 BATCH = 8
 # Only CR and LF end a line of an event stream, but many clients split at these, too. In JSON they are the same escaped.
 ODD_LINE_ENDS = (("\x85".encode(), b"\\u0085"), ("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029"))
-PARAMETERS = ("attempt", "from", "limit", "tail", "stream", "timestamps", "follow", "format")
+PARAMETERS = ("attempt", "from", "limit", "tail", "stream", "timestamps", "follow", "onward", "format")
 
 
 class Text(BaseRenderer):
@@ -60,6 +60,7 @@ class Wanted:
     stream: str | None
     timestamps: bool
     follow: bool
+    onward: bool
 
 
 class JobLogs(VisibleJobs):
@@ -75,6 +76,7 @@ class JobLogs(VisibleJobs):
             OpenApiParameter("stream", str, enum=["stdout", "stderr"]),
             OpenApiParameter("timestamps", bool),
             OpenApiParameter("follow", bool, description="Text: stream until the job is over."),
+            OpenApiParameter("onward", bool, description="With attempt, when following: go on with its retries."),
             OpenApiParameter("Last-Event-ID", str, "header", description="Events: go on behind that one."),
         ],
         responses={
@@ -156,7 +158,7 @@ async def _follow_text(job: Job, attempt: Attempt | None, wanted: Wanted) -> Asy
     left = wanted.limit
     number = attempt.number if attempt else wanted.attempt
     start = await look(_first_line, attempt, wanted)
-    alone = wanted.attempt is not None
+    alone = wanted.attempt is not None and not wanted.onward
     async for step in follow(job.pk, attempt=number, start=start, stream=wanted.stream, alone=alone):
         if isinstance(step, Lines):
             lines = step.lines if left is None else step.lines[:left]
@@ -176,7 +178,7 @@ def _events(job: Job, wanted: Wanted, last_seen: tuple[int, int] | None) -> Stre
 
 async def _event_frames(job: Job, number: int | None, start: int, wanted: Wanted) -> AsyncIterator[bytes]:
     yield b"retry: 1000\n\n"
-    alone = wanted.attempt is not None
+    alone = wanted.attempt is not None and not wanted.onward
     async for step in follow(job.pk, attempt=number, start=start, stream=wanted.stream, alone=alone):
         match step:
             case Lines(attempt=attempt, lines=lines):
@@ -223,6 +225,7 @@ def _wanted(request: Request) -> Wanted:
         stream=stream,
         timestamps=query.get("timestamps") in ("1", "true"),
         follow=query.get("follow") in ("1", "true"),
+        onward=query.get("onward") in ("1", "true"),
     )
 
 

@@ -13,7 +13,7 @@ from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import generics, status
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -78,6 +78,8 @@ class JobCancel(VisibleJobs):
     def post(self, request: Request, pk: UUID) -> Response:
         """Ask for its end: 202. A job that is over stays as it is: 200."""
         job = self.get_object()
+        if not job.may_be_ended_by(acting_user(request)):
+            raise PermissionDenied("You may see this job but not end it: ask its owner.")
         was_final = job.is_final
         cancel(job, acting_user(request).get_username())
         shown = self.get_serializer(self.get_object()).data

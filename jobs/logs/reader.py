@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.db.models import F, Q
-
 from jobs.models import LogChunk
 
 from .records import StoredLine, unpack
@@ -66,13 +64,12 @@ def tail_start(attempt_id: int, total_lines: int, count: int, stream: str | None
 
 def _chunks_from(attempt_id: int, start: int) -> Iterator[LogChunk]:
     """Chunks holding line `start` and later, a page at a time: each page is a query of its own, nothing stays open."""
-    after = start
+    chunks = LogChunk.objects.filter(attempt_id=attempt_id)
+    # The one chunk that may hold the line, by the index: a follower at the end of a long log asks this many times a second.
+    before = chunks.filter(first_line__lte=start).order_by("-first_line").values_list("first_line", "lines").first()
+    after = before[0] if before and before[0] + before[1] > start else start
     while True:
-        page = list(
-            LogChunk.objects.filter(attempt_id=attempt_id)
-            .filter(Q(first_line__gte=after) | Q(first_line__lt=after, first_line__gt=after - F("lines")))
-            .order_by("first_line")[:PAGE_CHUNKS]
-        )
+        page = list(chunks.filter(first_line__gte=after).order_by("first_line")[:PAGE_CHUNKS])
         yield from page
         if len(page) < PAGE_CHUNKS:
             return

@@ -38,7 +38,8 @@ class JobQuerySet(StampedQuerySet["Job"]):
         """Their own, their projects', or all of them for who may view jobs in the admin."""
         if user.is_active and user.has_perm("jobs.view_job"):
             return self
-        return self.filter(Q(owner_id=user.pk) | Q(project__members=user.pk)).distinct()
+        # A subquery, not a join: a join would need DISTINCT, which compares whole specs, of all the user's jobs.
+        return self.filter(Q(owner_id=user.pk) | Q(project__in=Project.objects.filter(members=user.pk)))
 
     def in_placing_order(self) -> JobQuerySet:
         return self.order_by("-priority", "queued_at", "pk")
@@ -108,6 +109,11 @@ class Job(Stamped):
 
     def __str__(self) -> str:
         return self.name or str(self.id)
+
+    def may_be_ended_by(self, user: User) -> bool:
+        """Its owner, its project's members, and who may change jobs; seeing a job is not enough."""
+        mine = self.owner_id == user.pk or self.project.members.filter(pk=user.pk).exists()
+        return mine or user.has_perm("jobs.change_job")
 
     @property
     def is_final(self) -> bool:

@@ -33,7 +33,9 @@ if {die}: os.killpg(0, 9)
 @pytest.fixture
 def counted(spec: SpecMaker, tmp_path: Path) -> ContainerSpec:
     """Says `start` at its end as often as it was started: its file survives a second start of the same container."""
-    return spec(COUNTED, working_dir=str(tmp_path / "counted"))
+    folder = tmp_path / "counted"
+    folder.mkdir()  # for plain processes: a folder of the host must be there
+    return spec(COUNTED, working_dir=str(folder))
 
 
 def worker(harness: Harness, spec: ContainerSpec, *, die: bool) -> subprocess.Popen[str]:

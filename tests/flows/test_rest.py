@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from rest_framework.test import APIClient
 
 from jobs.models import Job, Project
@@ -70,6 +70,13 @@ def test_an_unknown_project_is_named(api: APIClient) -> None:
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"project"})
 
 
+def test_a_network_that_no_operator_has_allowed_is_refused(api: APIClient, settings: Any) -> None:
+    answer = api.post(JOBS, {**SPEC, "network": "towline_default"})
+    assert (answer.status_code, set(answer.json()["errors"])) == (400, {"network"})
+    settings.TOWLINE = settings.TOWLINE.model_copy(update={"TOWLINE_NETWORKS": ["towline_default"]})
+    assert api.post(JOBS, {**SPEC, "network": "towline_default"}).status_code == 201
+
+
 def test_a_project_with_members_is_theirs_alone(api: APIClient, bob: User) -> None:
     Project.objects.create(name="bobs").members.add(bob)
     assert api.post(JOBS, {**SPEC, "project": "bobs"}).status_code == 400
@@ -84,6 +91,15 @@ def test_other_peoples_jobs_do_not_exist(api: APIClient, bob: User, root: User) 
         assert api.get(f"{JOBS}{job.pk}/{part}/").status_code == 404
     assert api.get(JOBS).json()["results"] == []
     assert client_of(root).get(f"{JOBS}{job.pk}/").status_code == 200
+
+
+def test_who_may_only_look_may_not_cancel(alice: User, bob: User) -> None:
+    bob.user_permissions.add(Permission.objects.get(codename="view_job"))
+    job = make_job(alice)
+    assert client_of(bob).get(f"{JOBS}{job.pk}/").status_code == 200
+    assert client_of(bob).post(f"{JOBS}{job.pk}/cancel/").status_code == 403
+    bob.user_permissions.add(Permission.objects.get(codename="change_job"))
+    assert client_of(bob).post(f"{JOBS}{job.pk}/cancel/").status_code == 202
 
 
 def test_the_same_key_gives_the_same_job(api: APIClient) -> None:
@@ -165,11 +181,13 @@ def test_attempts_and_events_hang_on_the_job(api: APIClient, alice: User) -> Non
     assert kinds == ["submitted", "assigned", "attempt_assigned"]
 
 
-def test_workers_are_listed_with_what_they_have(api: APIClient) -> None:
-    make_attempt()
+def test_workers_are_listed_with_what_they_have(api: APIClient, alice: User, bob: User) -> None:
+    make_attempt(alice)
     (worker,) = api.get("/api/v1/workers/").json()["results"]
     assert (worker["name"], worker["state"], worker["slots"], worker["used"]) == ("run@one", "online", 2, 1)
     assert worker["running"][0]["state"] == "assigned"
+    (seen_by_bob,) = client_of(bob).get("/api/v1/workers/").json()["results"]
+    assert (seen_by_bob["used"], seen_by_bob["running"]) == (1, [])
 
 
 def test_a_full_queue_says_so(api: APIClient, settings: Any) -> None:
@@ -183,3 +201,13 @@ def test_live_needs_no_login_and_ready_names_what_fails(api: APIClient) -> None:
     answer = APIClient().get("/healthz/ready")
     parts = json.loads(answer.content)["parts"]
     assert (answer.status_code, parts["database"], parts["redis"] != "ok") == (503, "ok", True)
+
+
+def test_a_member_sees_all_jobs_of_the_project_and_each_once(api: APIClient, alice: User, bob: User) -> None:
+    project = Project.objects.create(name="ours")
+    project.members.add(alice, bob)
+    for owner in (alice, bob):
+        make_job(owner, project="ours")
+    make_job(bob)
+    assert len(api.get(JOBS).json()["results"]) == 2
+    assert "DISTINCT" not in str(Job.objects.visible_to(alice).query)

@@ -159,6 +159,7 @@ def test_a_replay_over_several_attempts_resumes_in_the_right_one(stack: RunningS
     assert [identity for event, identity, _ in rows if event == "lines"] == ["2", "2-2", "3-2"]
     assert numbers(list(events(stack, job, last="2-1"))) == [2, 1, 2]
     assert numbers(list(events(stack, job, attempt=2))) == [1, 2]
+    assert numbers(list(events(stack, job, attempt=2, onward=1))) == [1, 2, 1, 2]
 
 
 def test_output_can_not_forge_events(stack: RunningStack) -> None:

@@ -49,7 +49,8 @@ def test_production_starts_when_all_is_set(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("TOWLINE_SLOTS", "0"), ("TOWLINE_SLOTS", "many"), ("TOWLINE_RUNTIMES", "podman"), ("TOWLINE_LABELS", "ssd"),
+        ("TOWLINE_WORKER_NAME", "run"), ("TOWLINE_SLOTS", "0"),
+        ("TOWLINE_SLOTS", "many"), ("TOWLINE_RUNTIMES", "podman"), ("TOWLINE_LABELS", "ssd"),
         ("TOWLINE_MODE", "prod"), ("TOWLINE_LEASE_SECONDS", "6"), ("TOWLINE_HEARTBEAT_SECONDS", "-1"),
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from jobs.models import Job
 from workers.models import Worker
 
 
@@ -14,7 +15,9 @@ class WorkerSerializer(serializers.ModelSerializer[Worker]):
 
     state = serializers.CharField(read_only=True)
     used = serializers.SerializerMethodField()
-    running = serializers.SerializerMethodField(help_text="Execution ids and jobs it has now.")
+    running = serializers.SerializerMethodField(
+        help_text="Execution ids and jobs it has now, of those that you may see."
+    )
     capacity = serializers.DictField(read_only=True)
     runtimes = serializers.ListField(child=serializers.CharField(), read_only=True)
 
@@ -29,5 +32,8 @@ class WorkerSerializer(serializers.ModelSerializer[Worker]):
         return worker.running.count()
 
     def get_running(self, worker: Worker) -> list[dict[str, Any]]:
-        rows = worker.running.order_by("pk").values_list("pk", "job_id", "number", "state")
+        running = worker.running
+        if (request := self.context.get("request")) is not None:
+            running = running.filter(job__in=Job.objects.visible_to(request.user).values("pk"))
+        rows = running.order_by("pk").values_list("pk", "job_id", "number", "state")
         return [{"id": pk, "job": str(job), "attempt": number, "state": state} for pk, job, number, state in rows]

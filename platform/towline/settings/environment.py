@@ -80,7 +80,9 @@ class Environment(BaseSettings):
         le=100,
         description="All jobs of a worker together may ask for this many times its cpus. Memory never.",
     )
-    TOWLINE_WORKER_NAME: str | None = Field(None, description="The run worker's name. Unset: `run@<host name>`.")
+    TOWLINE_WORKER_NAME: str | None = Field(
+        None, pattern=r"^[^@\s,]+@[^@\s,]+$", description="The run worker's name, unique. Unset: `run@<host name>`."
+    )
     TOWLINE_REGION: str = Field("", max_length=50, description="The region a run worker is in; jobs may ask for one.")
     TOWLINE_LABELS: Annotated[dict[str, str], NoDecode] = Field(
         {}, description="A run worker's labels, `key=value,key=value`; matched by a job's `requires`."
@@ -91,6 +93,11 @@ class Environment(BaseSettings):
         30, ge=0, description="How long after a lease's end somebody may still adopt the attempt before it is lost."
     )
     TOWLINE_MAX_QUEUED: int = Field(100_000, ge=1, description="More waiting jobs than this: submitting answers 429.")
+    TOWLINE_NETWORKS: Annotated[list[str], NoDecode] = Field(
+        [],
+        description="Named networks that jobs may ask for besides `bridge` and `none`, comma separated. Whoever may submit "
+        "reaches everything on them.",
+    )
     TOWLINE_DOCKER_URL: str | None = Field(
         None, description="The Docker engine. Unset: DOCKER_HOST, or the local socket."
     )
@@ -99,7 +106,7 @@ class Environment(BaseSettings):
         "INFO", description="Of Towline's own loggers."
     )
 
-    @field_validator("TOWLINE_ALLOWED_HOSTS", "TOWLINE_RUNTIMES", mode="before")
+    @field_validator("TOWLINE_ALLOWED_HOSTS", "TOWLINE_RUNTIMES", "TOWLINE_NETWORKS", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return _list(value)

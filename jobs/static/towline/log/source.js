@@ -15,7 +15,7 @@ export class Source {
 
   open() {
     if (this.closed) return;
-    const stream = new EventSource(this.address(this.position()));
+    const stream = new EventSource(this.address({ ...this.position(), onward: 1 }));
     this.stream = stream;
     const on = (name, told) => stream.addEventListener(name, (event) => told(JSON.parse(event.data)));
     stream.onopen = () => {

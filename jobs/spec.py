@@ -107,6 +107,13 @@ class Retry(_Strict):
     on: Annotated[list[str], Field(max_length=50)] = ["platform"]
     memory_factor: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 1.0
 
+    @field_validator("memory_factor")
+    @classmethod
+    def _does_not_grow(cls, value: float) -> float:
+        if value != 1:
+            raise ValueError("this version does not grow memory between tries: leave it at 1")
+        return value
+
     @field_validator("on")
     @classmethod
     def _known(cls, value: list[str]) -> list[str]:

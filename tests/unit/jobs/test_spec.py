@@ -106,6 +106,7 @@ def test_all_but_the_image_has_a_default() -> None:
         ({"timeouts": {"run": "5m"}}, "timeouts.run"),
         ({"retry": {"on": ["everything"]}}, "retry.on"),
         ({"retry": {"max_attempts": 0}}, "retry.max_attempts"),
+        ({"retry": {"memory_factor": 2.0}}, "retry.memory_factor"),
         ({"priority": 10_000}, "priority"),
         ({"network": "host"}, "network"),
         ({"run_at": "2026-01-01T00:00:00"}, "run_at"),

@@ -97,11 +97,16 @@ def test_a_job_is_submitted_by_hand_and_its_log_appears(browser: Chrome, stack: 
     assert "By hand is submitted." in browser.find_element(By.CSS_SELECTOR, ".messagelist").text
 
 
+def said(browser: Chrome, part: str) -> str:
+    """Its text, read in one go: a page that is still coming, or being renewed, has no such part."""
+    return str(browser.execute_script("return document.querySelector(arguments[0])?.textContent ?? ''", part))
+
+
 def test_a_mistake_is_marked_at_its_field_and_nothing_is_lost(browser: Chrome, stack: RunningStack) -> None:
     browser.get(f"{stack.url}/admin/jobs/job/add/")
     fill(browser, image="busybox:1", command="echo 'open", name="kept")
     browser.find_element(By.CSS_SELECTOR, "input.default").click()
-    marked = browser.find_element(By.CSS_SELECTOR, ".form-row.errors.field-command")
+    (marked,) = eventually(lambda: browser.find_elements(By.CSS_SELECTOR, ".form-row.errors.field-command"))
     assert "Close every quote" in marked.text
     assert browser.find_element(By.NAME, "name").get_attribute("value") == "kept"
 
@@ -112,8 +117,8 @@ def test_a_running_job_is_cancelled_from_its_page(browser: Chrome, stack: Runnin
     eventually(lambda: browser.find_elements(By.CSS_SELECTOR, ".line .text"))
     browser.execute_script("document.querySelector('#cancel').click()")
     eventually(lambda: browser.find_elements(By.ID, "confirm"))[0].click()
-    eventually(lambda: "is asked to end" in browser.find_element(By.CSS_SELECTOR, ".messagelist").text)
-    eventually(lambda: "End: cancelled" in browser.find_element(By.CSS_SELECTOR, ".log .end").text)
+    eventually(lambda: "is asked to end" in said(browser, ".messagelist"))
+    eventually(lambda: "End: cancelled" in said(browser, ".log .end"))
     assert stack.job(job["id"])["state"] == "cancelled"
 
 

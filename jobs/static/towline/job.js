@@ -8,7 +8,7 @@ let due = null;
 
 const root = document.querySelector("[data-log]");
 if (root) {
-  const panel = new LogPanel(root, { onState: told, onEnd: renewSoon });
+  const panel = new LogPanel(root, { onState: told, onEnd: ended });
   panel.open().catch((error) => {
     root.querySelector("[data-log-end]").textContent = `The log can't be shown: ${error.message}.`;
   });
@@ -18,10 +18,17 @@ if (root) {
 function told({ progress, ...state }) {
   pulled(progress);
   const now = JSON.stringify([state, Boolean(progress)]);
-  const changed = before === null ? state.state !== document.querySelector("[data-state]")?.dataset.state : now !== before;
+  const changed = before === null ? state.state !== shownState() : now !== before;
   before = now;
   if (changed) renewSoon();
 }
+
+// A page that shows the end already stays as it is: what is renewed loses a keyboard's place in it.
+function ended({ state }) {
+  if (shownState() !== state) renewSoon();
+}
+
+const shownState = () => document.querySelector("[data-state]")?.dataset.state;
 
 function pulled(progress) {
   const bar = document.querySelector("[data-pull]");

@@ -99,7 +99,11 @@ class RunningStack:
     def pid_of(self, role: str) -> int:
         """Of one of the platform's processes, found below the supervisor by its command line."""
         for pid in _children(self.process.pid):
-            if f"serve\0{role}" in Path(f"/proc/{pid}/cmdline").read_text():
+            try:
+                found = f"serve\0{role}" in Path(f"/proc/{pid}/cmdline").read_text()
+            except OSError:  # it has ended since it was listed
+                continue
+            if found:
                 return pid
         raise AssertionError(f"no process {role}")
 

@@ -85,7 +85,7 @@ def test_a_reader_that_was_cut_off_goes_on_behind_what_it_saw(stack: RunningStac
 def test_a_reader_outlives_the_web_process(stack: RunningStack) -> None:
     job = stack.submit("sh", "-c", COUNT)
     seen: list[tuple[str, str, Any]] = []
-    last, killed = "", False
+    last, killed = "", 0
     until = time.monotonic() + 60
     while not (seen and seen[-1][0] == "end") and time.monotonic() < until:
         try:
@@ -93,11 +93,12 @@ def test_a_reader_outlives_the_web_process(stack: RunningStack) -> None:
                 seen.append(row)
                 last = row[1] or last
                 if not killed and len(numbers(seen)) > 20:
-                    killed = True
-                    os.kill(stack.pid_of("web"), signal.SIGTERM)
+                    killed = stack.pid_of("web")
+                    os.kill(killed, signal.SIGTERM)
         except httpx.TransportError:
             time.sleep(0.1)
     assert killed
+    eventually(lambda: _is_another(stack, killed))
     assert numbers(seen) == list(range(1, 101))
 
 

@@ -15,9 +15,9 @@ from django.utils.safestring import SafeString
 
 from jobs.admin.base import LookOnly
 from jobs.admin.shown import DASH, ago, badge, moment, page, shortened, span
-from jobs.hints import hand_over
 from jobs.models import Attempt
 from jobs.quantities import human_bytes
+from workers import services
 from workers.models import Worker
 from workers.overview import with_used
 
@@ -111,20 +111,10 @@ class WorkerAdmin(LookOnly[Worker]):
 
     @admin.action(description="Drain: give it no more jobs", permissions=["drain"])
     def drain(self, request: HttpRequest, queryset: QuerySet[Worker]) -> None:
-        changed = Worker.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)), draining=False).update(
-            draining=True
-        )
+        changed = sum(services.drain(worker, request.user.get_username()) for worker in queryset)
         messages.success(request, f"{changed} workers get no more jobs; what they run goes on to its end.")
 
     @admin.action(description="Resume: give it jobs again", permissions=["drain"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Worker]) -> None:
-        changed = Worker.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)), draining=True).update(
-            draining=False
-        )
-        hand_over("workers.place")
+        changed = sum(services.resume(worker, request.user.get_username()) for worker in queryset)
         messages.success(request, f"{changed} workers get jobs again.")
-
-
-def _chosen(workers: QuerySet[Worker]) -> QuerySet[Worker]:
-    """Without the annotations of the list, which an UPDATE can't have."""
-    return Worker.objects.filter(pk__in=list(workers.values_list("pk", flat=True)))

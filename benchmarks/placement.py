@@ -15,7 +15,8 @@ from uuid import UUID
 from rich.console import Console
 from rich.table import Table
 
-from workers.placement import Needs, Plan, Room, Site, Waiting, place
+from jobs.needs import Needs
+from workers.placement import Floor, Plan, Pool, Site, Waiting, place
 
 GIB = 1024**3
 WORKERS = 1000
@@ -55,6 +56,7 @@ def sites(count: int) -> list[Site]:
         Site(
             worker=f"run@host-{number:04}",
             engine=f"engine-{number}",
+            pool=f"engine-{number}",
             runtime="docker",
             arch=ARCHES[number % 2],
             cpus=(8, 16, 32)[number % 3],
@@ -66,8 +68,9 @@ def sites(count: int) -> list[Site]:
     ]
 
 
-def rooms(found: Sequence[Site], slots: int) -> dict[str, Room]:
-    return {site.worker: Room(slots, site.cpus * 4, site.memory_bytes, site.gpus) for site in found}
+def floor(found: Sequence[Site], slots: int) -> Floor:
+    pools = {site.pool: Pool(site.cpus * 4, site.memory_bytes, site.gpus) for site in found}
+    return Floor(found, {site.worker: slots for site in found}, pools)
 
 
 def waiting(count: int, crowd: Crowd) -> list[Waiting]:
@@ -79,9 +82,9 @@ def timed(jobs: Sequence[Waiting], found: Sequence[Site], slots: int) -> tuple[f
     """The best of a few runs: a busy neighbour only ever adds."""
     best = float("inf")
     for _ in range(RUNS):
-        room = rooms(found, slots)
+        fresh = floor(found, slots)
         began = perf_counter()
-        plan = place(jobs, found, room, {})
+        plan = place(jobs, fresh)
         best = min(best, perf_counter() - began)
     return best, plan
 

@@ -1,24 +1,29 @@
-"""What users do with jobs: submit and cancel. Each is one transaction, and its hints go out after the commit."""
+"""What users do with jobs: submit, cancel, try again. Each is one transaction, and its hints go out after the commit."""
 
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from jobs.clock import Now
 
 from .hints import hand_over
-from .models import Attempt, Job, Project
+from .models import Attempt, Dependency, Job, Project
 from .moves import move, record
+from .needs import Needs
+from .outlook import outlook
 from .spec import JobSpec
 from .states import JobState
 from .verdicts import Verdict
+from .waiting import WAITS_FOR_OTHERS
 
 
 class Rejected(Exception):
@@ -37,6 +42,10 @@ class QueueFull(Exception):
     """More jobs wait than the installation allows."""
 
 
+class NotTriedAgain(Exception):
+    """Only what failed or was cancelled is tried again; the message says how the job stands."""
+
+
 def submit(spec: JobSpec, owner: User | None, *, idempotency_key: str | None = None) -> tuple[Job, bool]:
     """Store the job and hint that there is work. With the key of an earlier job, and its body: that job and False."""
     body = spec.model_dump(mode="json")
@@ -45,6 +54,7 @@ def submit(spec: JobSpec, owner: User | None, *, idempotency_key: str | None = N
         return first, False
     project = _open_project(spec.project, owner)
     _check_network(spec.network)
+    _check_after(spec.after, owner)
     _check_room()
     try:
         with transaction.atomic():
@@ -65,6 +75,8 @@ def _store(
     idempotency_key: str | None,
     digest: str,
 ) -> Job:
+    needs = Needs.of(body)
+    reason, detail = _first_reason(spec, needs)
     job = Job.objects.create(
         owner=owner,
         project=project,
@@ -75,14 +87,30 @@ def _store(
         priority=spec.priority,
         labels=spec.labels,
         run_at=spec.run_at,
+        needs=needs.as_json(),
+        shape=needs.shape,
+        concurrency_group=f"{project.pk}:{spec.concurrency.key}" if spec.concurrency.key else "",
+        concurrency_limit=spec.concurrency.limit or 1,
+        waiting_reason=reason,
+        waiting_detail=detail[:500],
         not_before=spec.run_at,
-        queue_until=Now() + timedelta(seconds=spec.timeouts.queue) if spec.timeouts.queue else None,
+        queue_until=_queue_until(spec.timeouts.queue),
         idempotency_key=idempotency_key,
         idempotency_digest=digest if idempotency_key else "",
     )
+    Dependency.objects.bulk_create(Dependency(job=job, on_id=on) for on in spec.after)
     record(job, "submitted", actor=owner.get_username() if owner else "")
     hand_over("workers.place")
     return job
+
+
+def _first_reason(spec: JobSpec, needs: Needs) -> tuple[str, str]:
+    """Why it waits, as far as that is plain already; the placement, a moment later, finds the rest."""
+    if spec.run_at is not None and spec.run_at > datetime.now(UTC):
+        return "run_at", f"Runs at {spec.run_at.isoformat(timespec='seconds')}."
+    if spec.after:
+        return "dependency", WAITS_FOR_OTHERS
+    return outlook(needs) or ("", "")
 
 
 def _submitted_before(owner: User | None, key: str, digest: str) -> Job | None:
@@ -116,6 +144,15 @@ def _check_network(name: str) -> None:
         )
 
 
+def _check_after(after: list[UUID], owner: User | None) -> None:
+    if not after:
+        return
+    seen = Job.objects.visible_to(owner) if owner else Job.objects.all()
+    unknown = set(after) - set(seen.filter(pk__in=after).values_list("pk", flat=True))
+    if unknown:
+        raise Rejected({"after": [f"no job {pk} that you may see: submit that one first" for pk in sorted(unknown)]})
+
+
 def _check_room() -> None:
     limit = settings.TOWLINE.TOWLINE_MAX_QUEUED
     # Counting stops at the limit: the answer to "is it full" must not cost more the fuller it is.
@@ -146,6 +183,41 @@ def cancel(job: Job, actor: str) -> bool:
             hand_over("workers.carry_out_cancel", str(job.pk))
     job.refresh_from_db()
     return bool(asked)
+
+
+def retry(job: Job, actor: str) -> None:
+    """Let a failed or cancelled job try once more, as a new attempt. Raises NotTriedAgain of any other."""
+    with transaction.atomic():
+        again = move(
+            job,
+            JobState.QUEUED,
+            where={"finished_at__isnull": False},
+            actor=actor,
+            data={"by_hand": True},
+            attempts_before=F("attempts_count"),
+            queued_at=Now(),
+            queue_until=_queue_until(job.spec["timeouts"]["queue"]),
+            not_before=None,
+            started_at=None,
+            finished_at=None,
+            exit_code=None,
+            verdict=None,
+            verdict_code="",
+            waiting_reason="",
+            waiting_detail="",
+            cancel_requested_at=None,
+            cancel_requested_by="",
+        )
+        if again:
+            job.dependencies.exclude(on__state=JobState.SUCCEEDED).update(settled=False)
+            hand_over("workers.place")
+    job.refresh_from_db()
+    if not again:
+        raise NotTriedAgain(f"The job is {job.state}: only a failed or cancelled one is tried again.")
+
+
+def _queue_until(seconds: float | None) -> Any:
+    return Now() + timedelta(seconds=seconds) if seconds else None
 
 
 def cancelled_by(actor: str) -> Verdict:

@@ -98,7 +98,10 @@ class Timeouts(_Strict):
 
 
 class Retry(_Strict):
-    """`on` holds verdict codes or kinds. The n-th retry waits backoff · factor^(n-1), at most max_backoff seconds."""
+    """`on` holds verdict codes or kinds. The n-th retry waits backoff · factor^(n-1), at most max_backoff seconds.
+
+    `memory_factor` above 1 asks for a retry when memory ran out, each with that much more, up to what a worker has.
+    """
 
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 1
     backoff: Annotated[float, Field(ge=0, le=WEEK_SECONDS, allow_inf_nan=False)] = 5
@@ -106,13 +109,6 @@ class Retry(_Strict):
     max_backoff: Annotated[float, Field(ge=0, le=WEEK_SECONDS, allow_inf_nan=False)] = 300
     on: Annotated[list[str], Field(max_length=50)] = ["platform"]
     memory_factor: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 1.0
-
-    @field_validator("memory_factor")
-    @classmethod
-    def _does_not_grow(cls, value: float) -> float:
-        if value != 1:
-            raise ValueError("this version does not grow memory between tries: leave it at 1")
-        return value
 
     @field_validator("on")
     @classmethod
@@ -124,8 +120,16 @@ class Retry(_Strict):
 
 
 class Concurrency(_Strict):
-    key: Annotated[Text, Field(max_length=200)] | None = None
+    """Of the project's jobs with this key, `limit` at most are under way at once; null: one."""
+
+    key: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
     limit: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+    @model_validator(mode="after")
+    def _limit_of_a_key(self) -> Self:
+        if self.limit is not None and self.key is None:
+            raise ValueError("limit: needs a key: give one, or leave it null")
+        return self
 
 
 class JobSpec(_Strict):
@@ -231,19 +235,17 @@ class JobSpec(_Strict):
             raise ValueError("the host's own network is not given to jobs: choose bridge, none or a named network")
         return value
 
-    @field_validator("secrets", "volumes", "inputs", "outputs", "after")
+    @field_validator("secrets", "volumes", "inputs", "outputs")
     @classmethod
     def _not_offered(cls, value: list[Any] | dict[str, Any]) -> list[Any] | dict[str, Any]:
         if value:
             raise ValueError("this installation offers none: leave it empty")
         return value
 
-    @field_validator("concurrency")
+    @field_validator("after")
     @classmethod
-    def _no_key(cls, value: Concurrency) -> Concurrency:
-        if value.key is not None or value.limit is not None:
-            raise ValueError("this version has no concurrency limits: leave key and limit null")
-        return value
+    def _each_once(cls, value: list[UUID]) -> list[UUID]:
+        return list(dict.fromkeys(value))
 
     @model_validator(mode="after")
     def _one_way_to_run(self) -> Self:

@@ -86,7 +86,7 @@ CODES: Mapping[Kind, Mapping[str, str]] = {
     },
     Kind.CANCELLED: {
         "cancelled": "Somebody cancelled it.",
-        "dependency_failed": "A job that it waits for did not succeed. Reserved.",
+        "dependency_failed": "A job that it comes after did not succeed.",
         "superseded": "A newer job took its place. Reserved.",
     },
 }

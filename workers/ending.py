@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 
-from jobs.clock import Now
-from jobs.hints import hand_over
 from jobs.logs.store import sealing
 from jobs.models import Attempt, Job
 from jobs.moves import move
 from jobs.services import cancelled_by, finish_job
-from jobs.spec import Retry
 from jobs.states import AttemptState, JobState
-from jobs.verdicts import Kind, Verdict
+from jobs.verdicts import Verdict
 
+from . import retrying
 from .drivers.protocol import Driver, Observation, Phase
-
-PUNCTUAL_SECONDS = 60.0  # a hint is held that long at most; what is due later, the timer places
 
 
 @dataclass(frozen=True)
@@ -110,43 +104,12 @@ def finish(attempt: Attempt, fence: int, ending: Ending, usage: dict[str, Any] |
         job.refresh_from_db(fields=["cancel_requested_at", "cancel_requested_by"])
         # Never claimed means never begun: that is no try, and nobody's policy has to allow the next.
         unbegun = ending.state is AttemptState.LOST and attempt.claimed_at is None
-        delay = 0.0 if unbegun else retry_delay(job, attempt.number, ending.verdict)
-        if job.cancel_requested_at:
-            delay = None
-        if delay is not None:
-            _queue_again(job, attempt, delay)
-        else:
+        delay = 0.0 if unbegun else retrying.delay_of(job, retrying.tries_of(attempt), ending.verdict)
+        if delay is None or job.cancel_requested_at:
             _end_job(job, attempt, ending)
+        else:
+            retrying.queue_again(job, attempt, delay, ending.verdict)
     return True
-
-
-def retry_delay(job: Job, number: int, verdict: Verdict | None) -> float | None:
-    """Seconds until the next try by the job's policy; None: there is none. Jitter of a tenth keeps herds apart."""
-    policy = Retry.model_validate(job.spec["retry"])
-    if verdict is None or number >= policy.max_attempts or verdict.kind is Kind.CANCELLED:
-        return None
-    if verdict.code not in policy.on and verdict.kind.value not in policy.on:
-        return None
-    delay = min(policy.backoff * policy.factor ** (number - 1), policy.max_backoff)
-    return delay * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
-
-
-def _queue_again(job: Job, attempt: Attempt, delay: float) -> None:
-    queue_seconds = job.spec["timeouts"]["queue"]
-    if delay <= PUNCTUAL_SECONDS:
-        hand_over("workers.place", countdown=delay + 0.05)
-    move(
-        job,
-        JobState.QUEUED,
-        where={"attempts_count": attempt.number},
-        actor="retry policy",
-        data={"after_seconds": round(delay, 1)},
-        queued_at=Now(),
-        not_before=Now() + timedelta(seconds=delay),
-        queue_until=Now() + timedelta(seconds=delay + queue_seconds) if queue_seconds else None,
-        waiting_reason="backoff",
-        waiting_detail=f"Attempt {attempt.number} ended, the next is due in {delay:.0f} s.",
-    )
 
 
 JOB_STATE = {

@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.models import Attempt, installation_key
 from jobs.moves import record
+from jobs.spec import JobSpec
 
 from .container import container_name
 from .deadlines import Deadlines
@@ -28,6 +29,15 @@ class Ended(Exception):
         self.how = how
 
 
+def _as_tried(attempt: Attempt) -> JobSpec:
+    """The job's spec, with the memory of this try: after running out of it, a try may have more than was asked for."""
+    spec = attempt.job.wanted
+    if attempt.memory_bytes is None:
+        return spec
+    resources = spec.resources.model_copy(update={"memory": attempt.memory_bytes})
+    return spec.model_copy(update={"resources": resources})
+
+
 class Grip:
     """Any thread may call `leave` and `cancel`; the rest belongs to the supervisor's thread."""
 
@@ -35,7 +45,7 @@ class Grip:
         self.attempt = attempt
         self.fence = attempt.fence
         self.driver = driver
-        self.spec = attempt.job.wanted
+        self.spec = _as_tried(attempt)
         self.deadlines = Deadlines.of(attempt, self.spec.timeouts)
         self.usage: dict[str, Any] = dict(attempt.usage)
         self.leaving = False

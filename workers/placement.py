@@ -6,42 +6,27 @@ Order: priority, then fair between projects (who has fewest jobs under way), the
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
+
+from jobs.needs import Needs
 
 RUNTIME_PREFERENCE = ("docker", "process")
 TOLD = 5  # workers named in a reason
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What a worker must have for a job; jobs with the same needs are looked at once."""
-
-    runtime: str | None = None
-    arch: str | None = None
-    region: str | None = None
-    requires: frozenset[tuple[str, str]] = frozenset()
-    cpus: float = 1.0
-    memory_bytes: int = 0
-    gpus: int = 0
-
-    @property
-    def sort(self) -> Needs:
-        """The same without amounts."""
-        return Needs(self.runtime, self.arch, self.region, self.requires, 0, 0, 0)
-
-
-@dataclass(frozen=True)
 class Waiting:
-    """A waiting job. `held` is why it may not start yet at all, as (reason, sentence)."""
+    """A job that may start. Of those with the same `group`, `limit` at most are under way at once."""
 
     id: UUID
     project: int
     priority: int
     needs: Needs
-    held: tuple[str, str] | None = None
+    group: str = ""
+    limit: int = 1
 
 
 @dataclass(frozen=True)
@@ -57,6 +42,7 @@ class Site:
     gpus: int
     region: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    pool: str = ""  # what its amounts are taken from; engines of one machine share theirs
     available: bool = True  # alive, not draining, not suspect
     why_not: str = ""
 
@@ -65,27 +51,52 @@ class Site:
 
 
 @dataclass
-class Room:
-    """What a worker still has. `cpus` may be overcommitted, memory never is."""
+class Pool:
+    """What a machine still has. `cpus` may be overcommitted, memory never is."""
 
-    slots: int
     cpus: float
     memory_bytes: int
     gpus: int
 
     def fits(self, needs: Needs) -> bool:
-        return (
-            self.slots >= 1
-            and self.cpus >= needs.cpus
-            and self.memory_bytes >= needs.memory_bytes
-            and self.gpus >= needs.gpus
-        )
+        return self.cpus >= needs.cpus and self.memory_bytes >= needs.memory_bytes and self.gpus >= needs.gpus
 
     def take(self, needs: Needs) -> None:
-        self.slots -= 1
         self.cpus -= needs.cpus
         self.memory_bytes -= needs.memory_bytes
         self.gpus -= needs.gpus
+
+
+@dataclass
+class Floor:
+    """What there is to give, and what is under way. Placing takes from it."""
+
+    sites: Sequence[Site]
+    slots: dict[str, int]  # free ones, by worker
+    pools: dict[str, Pool]
+    under_way: Counter[int] = field(default_factory=Counter)  # jobs by project
+    groups: Counter[str] = field(default_factory=Counter)  # jobs by concurrency group
+
+    @property
+    def free_slots(self) -> int:
+        return sum(max(slots, 0) for slots in self.slots.values())
+
+    def has_room(self, site: Site, needs: Needs) -> bool:
+        return self.slots[site.worker] >= 1 and site.is_big_enough(needs) and self.pools[site.pool].fits(needs)
+
+    def take(self, site: Site, job: Waiting) -> None:
+        self.slots[site.worker] -= 1
+        self.pools[site.pool].take(job.needs)
+        self.under_way[job.project] += 1
+        if job.group:
+            self.groups[job.group] += 1
+
+    def why_held(self, group: str, limit: int) -> tuple[str, str] | None:
+        busy = self.groups[group] if group else 0
+        if not group or busy < limit:
+            return None
+        key = group.partition(":")[2]
+        return "concurrency", f"{busy} with the key {key!r} under way, {limit} at once allowed."
 
 
 @dataclass(frozen=True)
@@ -100,23 +111,19 @@ class Plan:
     reasons: dict[UUID, tuple[str, str]]  # of every job that stays: token and sentence
 
 
-def place(
-    waiting: Sequence[Waiting], sites: Sequence[Site], rooms: Mapping[str, Room], under_way: Mapping[int, int]
-) -> Plan:
-    """`waiting` in order of age; `rooms` by worker, consumed; `under_way` jobs by project."""
+def place(waiting: Sequence[Waiting], floor: Floor) -> Plan:
+    """`waiting` in order of age; `floor` is what is left afterwards."""
     plan = Plan([], {})
-    choice = _Choice(sites, rooms)
-    load: dict[int, int] = defaultdict(int, under_way)
-    for job in _in_turn(waiting, load):
-        if job.held:
-            plan.reasons[job.id] = job.held
+    choice = _Choice(floor)
+    for job in _in_turn(waiting, floor.under_way):
+        if held := floor.why_held(job.group, job.limit):
+            plan.reasons[job.id] = held
             continue
         site = choice.best(job.needs)
         if site is None:
             plan.reasons[job.id] = choice.why_none(job.needs)
             continue
-        rooms[site.worker].take(job.needs)
-        load[job.project] += 1
+        floor.take(site, job)
         plan.assignments.append(Assignment(job.id, site))
     return plan
 
@@ -141,6 +148,11 @@ def _in_turn(waiting: Sequence[Waiting], load: Mapping[int, int]) -> Iterator[Wa
 def lacks(site: Site, needs: Needs) -> str | None:
     """What keeps this site from ever running such a job, in words; None when it could."""
     return next(_faults(site, needs), None)
+
+
+def is_able(site: Site, needs: Needs) -> bool:
+    """Whether it could run such a job once it has room."""
+    return site.is_big_enough(needs) and lacks(site, needs) is None
 
 
 def _faults(site: Site, needs: Needs) -> Iterator[str]:
@@ -168,9 +180,8 @@ class _Choice:
     do jobs of just these needs get one of their own, of those sites that have enough.
     """
 
-    def __init__(self, sites: Sequence[Site], rooms: Mapping[str, Room]) -> None:
-        self._sites = sites
-        self._rooms = rooms
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
         self._shared: dict[Needs, _Ranking] = {}
         self._own: dict[Needs, _Ranking] = {}
         self._whys: dict[Needs, tuple[str, str]] = {}
@@ -180,26 +191,23 @@ class _Choice:
         if (own := self._own.get(needs)) is None:
             shared = self._ranking(needs.sort)
             site = shared.top()
-            if site is None or self._has_room(site, needs):
+            if site is None or self._floor.has_room(site, needs):
                 return site
-            own = self._own[needs] = shared.where(lambda site: self._has_room(site, needs))
-        while (site := own.top()) is not None and not self._has_room(site, needs):
+            own = self._own[needs] = shared.where(lambda site: self._floor.has_room(site, needs))
+        while (site := own.top()) is not None and not self._floor.has_room(site, needs):
             own.drop_top()
         return site
 
     def why_none(self, needs: Needs) -> tuple[str, str]:
         if needs not in self._whys:
-            self._whys[needs] = _why(needs, self._sites)
+            self._whys[needs] = why_none(needs, self._floor.sites)
         return self._whys[needs]
 
     def _ranking(self, sort: Needs) -> _Ranking:
         if sort not in self._shared:
-            able = [site for site in self._sites if site.available and lacks(site, sort) is None]
-            self._shared[sort] = _Ranking.of(able, self._rooms)
+            able = [site for site in self._floor.sites if site.available and lacks(site, sort) is None]
+            self._shared[sort] = _Ranking.of(able, self._floor)
         return self._shared[sort]
-
-    def _has_room(self, site: Site, needs: Needs) -> bool:
-        return site.is_big_enough(needs) and self._rooms[site.worker].fits(needs)
 
 
 Rank = tuple[int, int, float, str]
@@ -209,31 +217,30 @@ Rank = tuple[int, int, float, str]
 class _Ranking:
     """Sites as a heap, the best on top.
 
-    Rooms only shrink while jobs are placed: a rank that is out of date is too good, so only the top's has to be looked
+    The floor only shrinks while jobs are placed: a rank that is out of date is too good, so only the top's has to be looked
     at again, and what was dropped never has to come back.
     """
 
     heap: list[tuple[Rank, int, Site]]
-    rooms: Mapping[str, Room]
+    floor: Floor
 
     @classmethod
-    def of(cls, sites: Sequence[Site], rooms: Mapping[str, Room]) -> _Ranking:
-        heap = [(_unattractive(site, rooms[site.worker]), number, site) for number, site in enumerate(sites)]
+    def of(cls, sites: Sequence[Site], floor: Floor) -> _Ranking:
+        heap = [(_unattractive(site, floor), number, site) for number, site in enumerate(sites)]
         heapq.heapify(heap)
-        return cls(heap, rooms)
+        return cls(heap, floor)
 
     def where(self, holds: Callable[[Site], bool]) -> _Ranking:
         heap = [entry for entry in self.heap if holds(entry[2])]
         heapq.heapify(heap)
-        return _Ranking(heap, self.rooms)
+        return _Ranking(heap, self.floor)
 
     def top(self) -> Site | None:
         while self.heap:
             rank, number, site = self.heap[0]
-            room = self.rooms[site.worker]
-            if room.slots < 1:
+            if self.floor.slots[site.worker] < 1:
                 self.drop_top()
-            elif (now := _unattractive(site, room)) != rank:
+            elif (now := _unattractive(site, self.floor)) != rank:
                 heapq.heapreplace(self.heap, (now, number, site))
             else:
                 return site
@@ -243,15 +250,15 @@ class _Ranking:
         heapq.heappop(self.heap)
 
 
-def _unattractive(site: Site, room: Room) -> Rank:
+def _unattractive(site: Site, floor: Floor) -> Rank:
     rank = RUNTIME_PREFERENCE.index(site.runtime) if site.runtime in RUNTIME_PREFERENCE else 99
-    return rank, -room.slots, -room.cpus, site.worker
+    return rank, -floor.slots[site.worker], -floor.pools[site.pool].cpus, site.worker
 
 
-def _why(needs: Needs, sites: Sequence[Site]) -> tuple[str, str]:
+def why_none(needs: Needs, sites: Sequence[Site]) -> tuple[str, str]:
     if not sites:
         return "no_worker", "No worker is registered: start one."
-    able = (site for site in sites if site.is_big_enough(needs) and lacks(site, needs) is None)
+    able = (site for site in sites if is_able(site, needs))
     resting: list[Site] = []
     for site in able:
         if site.available:

@@ -3,64 +3,47 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter, defaultdict
-from datetime import datetime
-from typing import Any
+from collections import defaultdict
 from uuid import UUID
 
 from celery.utils.nodenames import worker_direct
-from django.conf import settings
-from django.db import connection, models, transaction
-from django.db.models import Q
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q, Window
+from django.db.models.functions import RowNumber
 
 from jobs.clock import Now
 from jobs.hints import hand_over
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, Job, JobQuerySet
 from jobs.moves import move, record
-from jobs.quantities import to_bytes
-from jobs.states import ACTIVE_ATTEMPT, JobState
+from jobs.needs import Needs
+from jobs.states import JobState
 from jobs.verdicts import Verdict
 
-from .models import Worker, WorkerState, lease
-from .placement import Assignment, Needs, Plan, Room, Site, Waiting, place
+from . import dependencies
+from .floor import read_floor
+from .models import lease
+from .placement import Assignment, Floor, Plan, Waiting, place, why_none
 
 LOCK = 0x70_77_6C  # any number that nothing else in the database locks
 MOST = 2000  # waiting jobs looked at in one go
-PAGES = 5  # so many goes while there is room: jobs that nobody can run must not hide those behind them
+PAGES = 10  # goes at most: each leaves out what those before found no room for, so that nobody hides those behind
+
+Told = tuple[str, str]  # reason and sentence
 
 
-def place_waiting() -> int:
-    """Assign what can be assigned now and say of the rest why not. Returns how many were assigned."""
+def place_waiting(*, thorough: bool = False) -> int:
+    """Assign what can be assigned now and say of the rest why not. Returns how many were assigned.
+
+    `thorough`: look again at those that were told why they wait though nothing is free, as workers come and go.
+    """
     if not Job.objects.filter(state=JobState.QUEUED).exists():
         # Without the lock: a job stored just now brings a hint of its own.
         return 0
     with transaction.atomic():
         _one_at_a_time()
+        dependencies.settle()
         _expire_queued()
-        workers = list(Worker.objects.with_clock())
-        sites = [site for worker in workers for site in _sites(worker)]
-        rooms, under_way = _rooms(workers)
-        assigned = looked_at = 0
-        for _ in range(PAGES):
-            has_room = any(room.slots > 0 for room in rooms.values())
-            jobs = _waiting_jobs(after=looked_at) if has_room else _unexplained_jobs()
-            waiting = [_as_waiting(job) for job in jobs]
-            plan = place(waiting, sites, rooms, under_way)
-            assigned += _carry_out(plan, {job.pk: job for job in jobs}, under_way)
-            # Those that stay in the list: not who was assigned, nor who is held and knows so by now.
-            looked_at += sum(not job.held for job in waiting) - len(plan.assignments)
-            if not has_room or len(jobs) < MOST:
-                break
-    return assigned
-
-
-def _carry_out(plan: Plan, jobs: dict[UUID, Job], under_way: Counter[int]) -> int:
-    assigned = 0
-    for one in plan.assignments:
-        assigned += _assign(jobs[one.job], one)
-        under_way[jobs[one.job].project_id] += 1
-    _explain(jobs, plan.reasons)
-    return assigned
+        return _Round(read_floor()).run(thorough=thorough)
 
 
 def _one_at_a_time() -> None:
@@ -82,82 +65,99 @@ def _expire_queued() -> None:
         move(job, JobState.FAILED, verdict=verdict.as_json(), verdict_code=verdict.code, waiting_reason="")
 
 
-def _waiting_jobs(*, after: int) -> list[Job]:
-    """In order, behind the first `after`: those that may start now, and who is new and must hear why it may not."""
-    held = Q(not_before__gt=Now()) & ~Q(waiting_reason="")
-    return list(_queued().exclude(held)[after : after + MOST])
+class _Round:
+    """One placement, in the transaction and under the lock of its caller."""
+
+    def __init__(self, floor: Floor) -> None:
+        self.floor = floor
+        # What this round found no room for, and what is told of it: by shape of needs, and by concurrency group.
+        self.shapes: dict[str, Told] = {}
+        self.groups: dict[tuple[str, int], Told] = {}
+
+    def run(self, *, thorough: bool) -> int:
+        assigned = 0
+        for _ in range(PAGES):
+            jobs, more = self._page()
+            plan = place([_as_waiting(job) for job in jobs], self.floor)
+            assigned += self._carry_out(plan, {job.pk: job for job in jobs})
+            if not more or not plan.reasons:
+                break
+        if thorough and not self.floor.free_slots:
+            self._look_at_every_sort()
+        self._explain()
+        return assigned
+
+    def _page(self) -> tuple[list[Job], bool]:
+        """Those to look at, and whether there are more: of each project no more than could start, if they are many."""
+        free = self.floor.free_slots
+        jobs = (self._open() if free else self._open().filter(self._unexplained())).defer("spec")
+        page = list(jobs.in_placing_order()[:MOST])
+        if len(page) < MOST or not free:
+            return page, len(page) == MOST
+        turn = Window(RowNumber(), partition_by=["project", "priority"], order_by=["queued_at", "pk"])
+        return list(jobs.annotate(turn=turn).filter(turn__lte=free).in_placing_order()[:MOST]), True
+
+    def _open(self) -> JobQuerySet:
+        """Those that may start, but for what has no room."""
+        return _eligible().exclude(shape__in=list(self.shapes)).exclude(self._held())
+
+    def _held(self) -> Q:
+        """Those whose concurrency group is full, as far as this round knows."""
+        held = Q(pk__in=[])
+        for limit in {limit for _, limit in self.groups}:
+            full = [group for group, its in self.groups if its == limit]
+            held |= Q(concurrency_group__in=full, concurrency_limit=limit)
+        return held
+
+    def _unexplained(self) -> Q:
+        """Who has not been told why it waits, or was told what is over by now: with no room anywhere that costs little."""
+        over = Q(waiting_reason__in=("run_at", "backoff", "dependency"))
+        freed = Q(waiting_reason="concurrency") & ~Q(concurrency_group__in=list(self.floor.groups))
+        return Q(waiting_reason="") | over | freed
+
+    def _carry_out(self, plan: Plan, jobs: dict[UUID, Job]) -> int:
+        for pk, told in plan.reasons.items():
+            job = jobs[pk]
+            if told[0] == "concurrency":
+                self.groups[job.concurrency_group, job.concurrency_limit] = told
+            else:
+                self.shapes[job.shape] = told
+        return sum(_assign(jobs[one.job], one) for one in plan.assignments)
+
+    def _look_at_every_sort(self) -> None:
+        """One of each sort of job, however many there are of it."""
+        sorts = self._open().order_by().values_list("shape", "needs", "concurrency_group", "concurrency_limit")
+        for shape, needs, group, limit in sorts.distinct()[:MOST]:
+            if held := self.floor.why_held(group, limit):
+                self.groups[group, limit] = held
+            else:
+                self.shapes[shape] = why_none(Needs.from_json(needs), self.floor.sites)
+
+    def _explain(self) -> None:
+        """One UPDATE for all that are told the same; who knows already is left alone."""
+        by_told: dict[Told, list[str]] = defaultdict(list)
+        for shape, told in self.shapes.items():
+            by_told[told].append(shape)
+        for told, shapes in by_told.items():
+            _tell(_eligible().filter(shape__in=shapes).exclude(self._held()), told)
+        for (group, limit), told in self.groups.items():
+            _tell(_eligible().filter(concurrency_group=group, concurrency_limit=limit), told)
 
 
-def _unexplained_jobs() -> list[Job]:
-    """With no room anywhere only those that nobody has explained yet, or not since they may start: that costs little."""
-    stale = Q(waiting_reason__in=("backoff", "run_at"), not_before__lte=Now())
-    return list(_queued().filter(Q(waiting_reason="") | stale)[:MOST])
+def _eligible() -> JobQuerySet:
+    """Those that wait for nothing but room: their time has come, and what they come after has succeeded."""
+    held_up = Exists(dependencies.unsettled().filter(job=OuterRef("pk")))
+    return Job.objects.filter(~held_up, Q(not_before=None) | Q(not_before__lte=Now()), state=JobState.QUEUED)
 
 
-def _queued() -> models.QuerySet[Job]:
-    jobs = Job.objects.filter(state=JobState.QUEUED).in_placing_order()
-    return jobs.annotate(clock=Now(output_field=models.DateTimeField()))
+def _tell(jobs: JobQuerySet, told: Told) -> None:
+    reason, detail = told[0], told[1][:500]
+    jobs.exclude(waiting_reason=reason, waiting_detail=detail).update(waiting_reason=reason, waiting_detail=detail)
 
 
 def _as_waiting(job: Job) -> Waiting:
-    return Waiting(job.pk, job.project_id, job.priority, needs_of(job.spec), _held(job))
-
-
-def _held(job: Job) -> tuple[str, str] | None:
-    clock: datetime = job.clock  # type: ignore[attr-defined]  # annotated
-    if job.not_before is None or job.not_before <= clock:
-        return None
-    at = job.not_before.isoformat(timespec="seconds")
-    return ("backoff", f"Tries again at {at}.") if job.attempts_count else ("run_at", f"Runs at {at}.")
-
-
-def needs_of(spec: dict[str, Any]) -> Needs:
-    resources = spec["resources"]
-    return Needs(
-        runtime=spec["runtime"],
-        arch=spec["arch"],
-        region=spec["region"],
-        requires=frozenset(spec["requires"].items()),
-        cpus=resources["cpus"],
-        memory_bytes=to_bytes(resources["memory"]),
-        gpus=resources["gpus"],
-    )
-
-
-def _sites(worker: Worker) -> list[Site]:
-    return [
-        Site(
-            worker=worker.name,
-            engine=engine["id"],
-            runtime=engine["runtime"],
-            arch=engine["arch"],
-            cpus=engine["cpus"],
-            memory_bytes=engine["memory_bytes"],
-            gpus=engine["gpus"],
-            region=worker.region,
-            labels=worker.labels,
-            available=worker.state == WorkerState.ONLINE,
-            why_not=worker.state.value,
-        )
-        for engine in worker.engines
-    ]
-
-
-def _rooms(workers: list[Worker]) -> tuple[dict[str, Room], Counter[int]]:
-    """What each worker has left, and how many jobs each project has under way."""
-    overcommit = settings.TOWLINE.TOWLINE_CPU_OVERCOMMIT
-    rooms = {}
-    for worker in workers:
-        has = worker.capacity
-        slots = worker.slots if worker.state == WorkerState.ONLINE else 0
-        rooms[worker.name] = Room(slots, has["cpus"] * overcommit, has["memory_bytes"], has["gpus"])
-    under_way: Counter[int] = Counter()
-    active = Attempt.objects.filter(state__in=ACTIVE_ATTEMPT).values_list("worker", "job__project_id", "job__spec")
-    for name, project, spec in active:
-        under_way[project] += 1
-        if name in rooms:
-            rooms[name].take(needs_of(spec))
-    return rooms, under_way
+    needs = Needs.from_json(job.needs)
+    return Waiting(job.pk, job.project_id, job.priority, needs, job.concurrency_group, job.concurrency_limit)
 
 
 def _assign(job: Job, chosen: Assignment) -> bool:
@@ -179,6 +179,7 @@ def _assign(job: Job, chosen: Assignment) -> bool:
         worker=chosen.site.worker,
         runtime=chosen.site.runtime,
         engine=chosen.site.engine,
+        memory_bytes=job.needs.get("memory_bytes"),
         task_id=str(uuid.uuid4()),
         lease_until=Now() + lease(),
     )
@@ -197,14 +198,3 @@ def hint_to_run(attempt: Attempt) -> None:
         task_id=attempt.task_id,
         ignore_result=False,
     )
-
-
-def _explain(jobs: dict[UUID, Job], reasons: dict[UUID, tuple[str, str]]) -> None:
-    """One UPDATE for all that are told the same; who knows already is left alone."""
-    news: dict[tuple[str, str], list[UUID]] = defaultdict(list)
-    for pk, (reason, detail) in reasons.items():
-        told = (reason, detail[:500])
-        if (jobs[pk].waiting_reason, jobs[pk].waiting_detail) != told:
-            news[told].append(pk)
-    for (reason, detail), pks in news.items():
-        Job.objects.filter(pk__in=pks, state=JobState.QUEUED).update(waiting_reason=reason, waiting_detail=detail)

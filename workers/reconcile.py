@@ -39,7 +39,7 @@ def reconcile() -> Done:
     """One round. Every step is a conditional write: who comes second changes nothing."""
     done = Done(cancelled=_cancel_waiting())
     _adopt_orphans(done)
-    done.placed = place_waiting()
+    done.placed = place_waiting(thorough=True)
     return done
 
 

@@ -1,4 +1,4 @@
-"""Jobs: the list, a job's page, submitting and cancelling."""
+"""Jobs: the list, a job's page, submitting, cancelling and trying again."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from django.utils.safestring import SafeString
 
 from jobs.models import Attempt, Job
 from jobs.states import JobState
+from jobs.waiting import waiting
 
-from . import cancelling, timeline
+from . import again, cancelling, timeline
 from .base import LookOnly
 from .facts import facts
 from .filters import RuntimeFilter, StateFilter, VerdictFilter, WaitingFilter
@@ -46,7 +47,7 @@ class JobAdmin(LookOnly[Job]):
     search_help_text = "By id (its beginning), name or image"
     ordering = ("-created_at", "-id")
     sortable_by = ("age",)
-    actions = ("cancel_jobs",)
+    actions = ("cancel_jobs", "retry_jobs")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         newest = Attempt.objects.filter(job=OuterRef("pk"), number=OuterRef("attempts_count"))
@@ -61,7 +62,10 @@ class JobAdmin(LookOnly[Job]):
         )
 
     def get_urls(self) -> list[URLPattern]:
-        ours = [path("<uuid:pk>/cancel/", self.admin_site.admin_view(self.cancel_view), name="jobs_job_cancel")]
+        ours = [
+            path("<uuid:pk>/cancel/", self.admin_site.admin_view(self.cancel_view), name="jobs_job_cancel"),
+            path("<uuid:pk>/retry/", self.admin_site.admin_view(self.retry_view), name="jobs_job_retry"),
+        ]
         return [*ours, *super().get_urls()]
 
     # --- who may what ---------------------------------------------------------------------------------------------
@@ -126,12 +130,13 @@ class JobAdmin(LookOnly[Job]):
             "job": job,
             "attempts": attempts[::-1],
             "attempt": attempts[-1] if attempts else None,
-            "waiting": job.waiting(),
+            "waiting": waiting(job),
             "steps": timeline.steps(job, events),
             "steps_left_out": len(events) == EVENTS_MOST,
             "bars": timeline.bars(job, attempts, timezone.now()),
             "facts": facts(job.spec),
             "may_cancel": self.has_cancel_permission(request) and not job.is_final,
+            "may_retry": self.has_cancel_permission(request) and job.state in (JobState.FAILED, JobState.CANCELLED),
             "may_submit": self.has_add_permission(request),
         }
         return super().render_change_form(request, context, *args, **kwargs)
@@ -159,10 +164,10 @@ class JobAdmin(LookOnly[Job]):
     def _initial(self, request: HttpRequest) -> dict[str, Any]:
         """The values of the job named by `?again=`."""
         try:
-            again = UUID(request.GET.get("again", ""))
+            wanted = UUID(request.GET.get("again", ""))
         except ValueError:
             return {}
-        job = Job.objects.filter(pk=again).first() if self.has_view_permission(request) else None
+        job = Job.objects.filter(pk=wanted).first() if self.has_view_permission(request) else None
         return filled_in(job.spec) if job else {}
 
     # --- cancelling -----------------------------------------------------------------------------------------------
@@ -187,3 +192,18 @@ class JobAdmin(LookOnly[Job]):
             return cancelling.ask_first(request, self.admin_site, [job], back=its_page)
         cancelling.cancel_and_tell(request, [job])
         return HttpResponseRedirect(its_page)
+
+    # --- trying again ---------------------------------------------------------------------------------------------
+
+    @admin.action(description="Try the chosen jobs again", permissions=["cancel"])
+    def retry_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        again.retry_and_tell(request, queryset)
+
+    def retry_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        if not self.has_cancel_permission(request):
+            raise PermissionDenied
+        if not self.has_view_permission(request):
+            raise Http404
+        if request.method == "POST":
+            again.retry_and_tell(request, [get_object_or_404(Job, pk=pk)])
+        return HttpResponseRedirect(page("jobs_job_change", pk))

@@ -16,19 +16,13 @@ from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
-from jobs.services import KeyReused, QueueFull, Rejected
+from jobs.services import KeyReused, NotTriedAgain, QueueFull, Rejected
 from jobs.spec import field_errors
 
 from .parsing import BodyTooLarge
 
 log = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
-
-
-class Conflict(exceptions.APIException):
-    status_code = 409
-    default_detail = "That does not go with the present state."
-    default_code = "conflict"
 
 
 def problem(status: int, detail: str, errors: dict[str, list[str]] | None = None, slug: str = "") -> dict[str, Any]:
@@ -68,6 +62,10 @@ def _key_reused(error: Any) -> Answer:
     return problem(409, detail, slug="idempotency-key-reused"), {}
 
 
+def _not_tried_again(error: Any) -> Answer:
+    return problem(409, str(error), slug="not-tried-again"), {}
+
+
 def _queue_full(error: Any) -> Answer:
     detail = "As many jobs wait as this installation allows (TOWLINE_MAX_QUEUED): try again later."
     return problem(429, detail, slug="queue-full"), {"Retry-After": "10"}
@@ -99,6 +97,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
     SpecError: lambda error: (_invalid(field_errors(error)), {}),
     Rejected: lambda error: (_invalid(error.errors), {}),
     KeyReused: _key_reused,
+    NotTriedAgain: _not_tried_again,
     QueueFull: _queue_full,
     DatabaseError: _database,
     RequestDataTooBig: lambda error: _from_drf(BodyTooLarge()),

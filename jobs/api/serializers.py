@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from jobs.models import Attempt, Event, Job
+from jobs.waiting import waiting
 
 SPEC_FIELDS = (
     "name", "project", "image", "command", "entrypoint", "script", "env", "working_dir", "user", "stdin", "runtime",
@@ -81,7 +82,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
 
     @extend_schema_field(WaitingSerializer(allow_null=True))
     def get_waiting(self, job: Job) -> dict[str, Any] | None:
-        return job.waiting()
+        return waiting(job)
 
     def get_image_digest(self, job: Job) -> str | None:
         return (job.current_attempt and job.current_attempt.image_digest) or None
@@ -128,7 +129,8 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
         model = Attempt
         fields = (
             "id", "number", "state", "worker", "runtime", "engine", "handle", "image_digest", "progress", "created_at",
-            "claimed_at", "started_at", "finished_at", "removed_at", "exit_code", "verdict", "usage", "log", "task_id",
+            "claimed_at", "started_at", "finished_at", "removed_at", "exit_code", "verdict", "memory_bytes", "usage", "log",
+            "task_id",
         )  # fmt: skip
 
 

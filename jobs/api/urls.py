@@ -7,6 +7,7 @@ urlpatterns = [
     path("jobs/<uuid:pk>/", views.JobDetail.as_view(), name="job"),
     path("jobs/<uuid:pk>/wait/", views.JobWait.as_view(), name="job-wait"),
     path("jobs/<uuid:pk>/cancel/", views.JobCancel.as_view(), name="job-cancel"),
+    path("jobs/<uuid:pk>/retry/", views.JobRetry.as_view(), name="job-retry"),
     path("jobs/<uuid:pk>/logs/", logs.JobLogs.as_view(), name="job-logs"),
     path("jobs/<uuid:pk>/events/", views.JobEvents.as_view(), name="job-events"),
     path("jobs/<uuid:pk>/attempts/", views.JobAttempts.as_view(), name="job-attempts"),

@@ -22,8 +22,9 @@ from rest_framework.views import APIView
 from jobs.logs.feed import feed
 from jobs.looks import look
 from jobs.models import Attempt, Event, Job, JobQuerySet
-from jobs.services import cancel, submit
+from jobs.services import cancel, retry, submit
 from jobs.spec import JobSpec, parse_spec
+from jobs.waiting import explained
 
 from .filters import JobFilter, KnownFilters, KnownOrdering, NewestFirst, OldestFirst
 from .parsing import json_object
@@ -51,6 +52,9 @@ class Jobs(VisibleJobs, generics.ListAPIView[Job]):
     filter_backends = [KnownFilters, KnownOrdering]
     filterset_class = JobFilter
     ordering_fields = ["created_at", "priority", "name"]
+
+    def paginate_queryset(self, queryset: Any) -> list[Any] | None:
+        return explained(super().paginate_queryset(queryset) or [])
 
     @extend_schema(
         request=JobSpec,
@@ -84,6 +88,19 @@ class JobCancel(VisibleJobs):
         cancel(job, acting_user(request).get_username())
         shown = self.get_serializer(self.get_object()).data
         return Response(shown, status.HTTP_200_OK if was_final else status.HTTP_202_ACCEPTED)
+
+
+class JobRetry(VisibleJobs):
+    serializer_class = JobSerializer
+
+    @extend_schema(request=None, responses={202: JobSerializer, 409: PROBLEM})
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Try a failed or cancelled job again, as a new attempt: 202. Of another state: 409."""
+        job = self.get_object()
+        if not job.may_be_ended_by(acting_user(request)):
+            raise PermissionDenied("You may see this job but not try it again: ask its owner.")
+        retry(job, acting_user(request).get_username())
+        return Response(self.get_serializer(self.get_object()).data, status.HTTP_202_ACCEPTED)
 
 
 class JobWait(VisibleJobs):

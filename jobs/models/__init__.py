@@ -2,6 +2,7 @@
 
 from .attempt import Attempt, LogChunk
 from .base import Stamped, StampedQuerySet
+from .dependency import Dependency
 from .event import Event
 from .installation import Installation, installation_key
 from .job import WAITING_REASONS, Job, JobQuerySet
@@ -10,6 +11,7 @@ from .project import Project
 __all__ = [
     "WAITING_REASONS",
     "Attempt",
+    "Dependency",
     "Event",
     "Installation",
     "Job",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
@@ -59,8 +59,17 @@ class Job(Stamped):
     labels = models.JSONField(default=dict, blank=True)
     run_at = models.DateTimeField(null=True, blank=True)
 
+    # What the placement reads instead of the spec. Memory may grow from try to try, see `retry.memory_factor`.
+    needs = models.JSONField(default=dict, blank=True, help_text="See jobs.needs.")
+    shape = models.CharField(max_length=32, blank=True, help_text="A name for these needs.")
+    concurrency_group = models.CharField(max_length=250, blank=True, help_text="Project and key; empty: none.")
+    concurrency_limit = models.PositiveIntegerField(default=1)
+
     state = models.CharField(max_length=20, choices=JobState, default=JobState.QUEUED, editable=False)
     attempts_count = models.PositiveIntegerField(default=0)
+    attempts_before = models.PositiveIntegerField(
+        default=0, help_text="Attempts before it was last tried again by hand: the retry policy begins anew."
+    )
     queued_at = models.DateTimeField(db_default=Now())
     not_before = models.DateTimeField(
         null=True, blank=True, help_text="Waits until then: run_at, or a retry's backoff."
@@ -100,6 +109,12 @@ class Job(Stamped):
             models.Index(
                 fields=["-priority", "queued_at", "id"], name="job_waiting", condition=Q(state=JobState.QUEUED)
             ),
+            models.Index(fields=["shape"], name="job_shape", condition=Q(state=JobState.QUEUED)),
+            models.Index(
+                fields=["concurrency_group"],
+                name="job_concurrency",
+                condition=Q(finished_at=None) & ~Q(concurrency_group=""),
+            ),
             models.Index(fields=["queue_until"], name="job_queue_until", condition=Q(state=JobState.QUEUED)),
             models.Index(fields=["-created_at", "-id"], name="job_newest"),
             models.Index(fields=["state", "-created_at"], name="job_by_state"),
@@ -132,17 +147,3 @@ class Job(Stamped):
         if "attempts" in getattr(self, "_prefetched_objects_cache", {}):
             return max(self.attempts.all(), key=lambda attempt: attempt.number, default=None)
         return self.attempts.order_by("-number").first()
-
-    def waiting(self) -> dict[str, Any] | None:
-        """Why it has not started, and how many are before it; None when it is not waiting."""
-        if self.state != JobState.QUEUED:
-            return None
-        # SQLite compares times as text, and its own clock writes fewer digits: a job must not be before itself.
-        ahead = Job.objects.filter(state=JobState.QUEUED).exclude(pk=self.pk)
-        ahead = ahead.filter(Q(priority__gt=self.priority) | Q(priority=self.priority, queued_at__lt=self.queued_at))
-        return {
-            "reason": self.waiting_reason or "capacity",
-            "detail": self.waiting_detail or "Not yet looked at by the placement.",
-            "position": ahead.count() + 1,
-            "blocked_by": [],
-        }

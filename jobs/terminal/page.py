@@ -17,6 +17,7 @@ from jobs.models import Attempt, Event, Job
 from jobs.quantities import human_bytes
 from jobs.spec import JobSpec
 from jobs.timeline import phases
+from jobs.waiting import waiting
 from tracing.waterfall import rows
 
 from .badges import badge, colour
@@ -59,8 +60,10 @@ def facts_table(facts: Iterator[tuple[str, str]]) -> Table:
 def _facts(job: Job) -> Iterator[tuple[str, str]]:
     """What is as by default is left out."""
     spec, attempt, now = job.wanted, job.current_attempt, datetime.now(UTC)
-    if waiting := job.waiting():
-        yield "waits", f"{waiting['reason']}: {waiting['detail']} (number {waiting['position']} in the queue)"
+    if waits := waiting(job):
+        yield "waits", f"{waits['reason']}: {waits['detail']} (number {waits['position']} in the queue)"
+        if waits["blocked_by"]:
+            yield "for", ", ".join(map(str, waits["blocked_by"]))
     yield "project", f"{job.project}, owner {job.owner or 'nobody'}"
     yield "image", job.image
     if attempt and attempt.image_digest not in ("", job.image):

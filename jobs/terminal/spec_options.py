@@ -33,6 +33,10 @@ PLAIN: dict[str, tuple[str, type, str]] = {
     "--idle-timeout": ("timeouts.idle", float, "seconds without output"),
     "--grace": ("timeouts.grace", float, "seconds between TERM and KILL; default 10"),
     "--max-attempts": ("retry.max_attempts", int, "tries in all; default 1"),
+    "--memory-factor": ("retry.memory_factor", float, "after running out of memory: so much more; default 1"),
+    "--backoff": ("retry.backoff", float, "seconds before the first retry, then more; default 5"),
+    "--concurrency-key": ("concurrency.key", str, "with this key, one job of the project at a time"),
+    "--concurrency-limit": ("concurrency.limit", int, "or so many at a time"),
     "--priority": ("priority", int, "-1000 to 1000, higher goes first"),
     "--run-at": ("run_at", str, "not before, like 2030-01-31T08:00:00Z"),
     "--network": ("network", str, "bridge, none or a named one"),
@@ -51,6 +55,9 @@ def add_spec_options(parser: ArgumentParser) -> None:
     group.add_argument("--env-file", metavar="FILE", help="lines of K=V; --env overrides")
     group.add_argument("--label", dest="labels", action="append", metavar="K=V", help="a label of yours; repeatable")
     group.add_argument("--require", dest="requires", action="append", metavar="K=V", help="worker's label; repeatable")
+    group.add_argument(
+        "--after", dest="after", action="append", metavar="ID", help="start when that job succeeded; repeatable"
+    )
     group.add_argument("--retries", type=int, metavar="N", help="tries after the first; same as --max-attempts N+1")
     group.add_argument("--retry-on", dest="retry.on", action="append", metavar="CODE", help="or a kind; repeatable")
     group.add_argument("--read-only", action="store_true", default=None, help="nothing but /tmp can be written")
@@ -70,6 +77,7 @@ def body_of(image: str | None, command: list[str], options: Mapping[str, Any]) -
     for field, _, _ in PLAIN.values():
         _put(body, field, options[field])
     _put(body, "retry.on", options["retry.on"])
+    _put(body, "after", options["after"])
     _put(body, "read_only", options["read_only"])
     _put_pairs(body, options)
     _put_texts(body, options)

@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from jobs.models import Job
+from jobs.states import JobState
 
 from .badges import badge
 from .words import age, duration, safe, seconds_between, short_id
@@ -67,8 +68,8 @@ def where(job: Job) -> str:
 
 def why(job: Job) -> str:
     """What it waits for, or why it ended as it did; empty while all is well."""
-    if waiting := job.waiting():
-        return f"{waiting['reason']}: {waiting['detail']}"
+    if job.state == JobState.QUEUED:
+        return f"{job.waiting_reason}: {job.waiting_detail}" if job.waiting_reason else "not yet seen"
     if job.verdict:
         return f"{job.verdict_code}: {job.verdict['summary']}"
     if job.cancel_requested_at and not job.is_final:

@@ -150,6 +150,7 @@ def test_a_viewer_looks_and_can_not_cancel_nor_submit(boss: Client) -> None:
     assert "Cancel…" not in body
     assert "Submit again" not in body
     assert viewer.post(page("jobs_job_cancel", job.pk)).status_code == 403
+    assert viewer.post(page("jobs_job_retry", job.pk)).status_code == 403
     assert viewer.post(page("jobs_job_add"), {"image": "busybox:1"}).status_code == 403
     viewer.post(page("jobs_job_changelist"), {"action": "cancel_jobs", "confirmed": "y", "_selected_action": [job.pk]})
     job.refresh_from_db()
@@ -362,6 +363,18 @@ def test_cancelling_a_running_job_is_a_request(boss: Client) -> None:
     assert "is asked to end" in told(boss.post(page("jobs_job_cancel", job.pk), follow=True))
     assert "being cancelled already" in told(boss.post(page("jobs_job_cancel", job.pk), follow=True))
     assert Job.objects.get().state == "running"
+
+
+def test_a_failed_job_is_tried_again_from_its_page_and_from_the_list(boss: Client) -> None:
+    over, waits = ended_job(), waiting_job()
+    assert 'id="retry"' in text(boss.get(page("jobs_job_change", over.pk)))
+    assert 'id="retry"' not in text(boss.get(page("jobs_job_change", waits.pk)))
+    boss.get(page("jobs_job_retry", over.pk))
+    assert Job.objects.get(pk=over.pk).state == "failed", "a link does nothing"
+    assert "is tried again" in told(boss.post(page("jobs_job_retry", over.pk), follow=True))
+    assert Job.objects.get(pk=over.pk).state == "queued"
+    chosen = {"action": "retry_jobs", "_selected_action": [over.pk, waits.pk]}
+    assert "2 did not fail" in told(boss.post(page("jobs_job_changelist"), chosen, follow=True))
 
 
 def test_the_action_cancels_those_chosen_and_counts_them(boss: Client) -> None:

@@ -200,6 +200,24 @@ def test_cancel_is_for_several_and_says_of_each_what_it_did(manage: Manage) -> N
     assert waits.cancel_requested_by.endswith("command)")
 
 
+def test_retry_is_for_those_that_failed_and_says_so_of_others(manage: Manage) -> None:
+    waits, over = stored("waits"), failed("broke")
+    code, out, err = manage("retry", str(over.pk), str(waits.pk))
+    assert (code, out) == (1, f"{over.pk}  queued\n{waits.pk}  queued\n")
+    assert f"{waits.pk}: The job is queued: only a failed or cancelled one is tried again." in err
+
+
+def test_submit_passes_order_and_limits_on_and_says_when_nobody_can_run_it(manage: Manage) -> None:
+    first = stored("first")
+    options = ("--after", str(first.pk), "--concurrency-key", "db", "--memory-factor", "2", "--gpus", "9")
+    code, out, err = manage("submit", "busybox", *options)
+    job = Job.objects.get(pk=out.strip())
+    assert (code, err) == (0, "")
+    assert [link.on_id for link in job.dependencies.all()] == [first.pk]
+    assert (job.spec["concurrency"]["key"], job.spec["retry"]["memory_factor"]) == ("db", 2)
+    assert "No worker is registered" in manage("submit", "busybox")[2]
+
+
 def test_nothing_is_cancelled_when_one_id_is_wrong(manage: Manage) -> None:
     waits = stored("waits")
     assert manage("cancel", str(waits.pk), "ffffffff")[0] == 1
@@ -239,7 +257,7 @@ def test_a_database_without_tables_is_said_with_its_remedy(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    "name", ["submit", "jobs", "job", "logs", "cancel", "workers", "reconcile", "suite", "doctor", "token"]
+    "name", ["submit", "jobs", "job", "logs", "cancel", "retry", "workers", "reconcile", "suite", "doctor", "token"]
 )
 def test_every_command_explains_itself_with_examples(
     manage: Manage, monkeypatch: pytest.MonkeyPatch, name: str

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from jobs.clock import Now
-from jobs.models import Job
+from jobs.models import Job, Project
 from workers import placing
+from workers.models import Worker
 from workers.placing import place_waiting
 
 from .conftest import make_attempt, make_job, make_worker
@@ -18,7 +19,8 @@ from .conftest import make_attempt, make_job, make_worker
 def make_jobs(count: int, **spec: Any) -> list[Job]:
     """As many as one, quickly."""
     one = make_job(**spec)
-    same = {name: getattr(one, name) for name in ("project", "spec", "priority", "run_at", "not_before")}
+    copied = "project", "spec", "priority", "run_at", "not_before", "needs", "shape", "waiting_reason", "waiting_detail"
+    same = {name: getattr(one, name) for name in copied}
     return [one, *Job.objects.bulk_create([Job(**same) for _ in range(count - 1)])]
 
 
@@ -51,6 +53,36 @@ def test_every_job_is_placed_once_over_several_looks() -> None:
         .values_list("pk", flat=True)
         .order_by("pk")
     )
+
+
+def test_a_crowd_does_not_hide_the_jobs_of_another_project() -> None:
+    make_worker(slots=3)
+    make_jobs(placing.MOST + 5)
+    Project.objects.create(name="small")
+    lone = make_job(project="small")
+    assert place_waiting() == 3
+    lone.refresh_from_db()
+    assert lone.state == "assigned"
+
+
+def test_two_workers_on_one_machine_do_not_give_its_memory_twice() -> None:
+    make_worker(slots=8)
+    make_worker("run@two", slots=8)
+    make_jobs(5, resources={"memory": "3Gi"})
+    assert place_waiting() == 2
+
+
+def test_what_is_told_stays_true_when_the_last_worker_goes_though_nothing_is_free() -> None:
+    make_worker(slots=1)
+    make_attempt()
+    job = make_job()
+    place_waiting()
+    job.refresh_from_db()
+    assert job.waiting_detail == "All workers that could run it are full."
+    Worker.objects.update(stopped_at=Now())
+    place_waiting(thorough=True)
+    job.refresh_from_db()
+    assert (job.waiting_reason, "run@one is offline" in job.waiting_detail) == ("capacity", True)
 
 
 def test_a_backoff_that_is_over_is_not_told_any_more_while_all_is_full() -> None:

@@ -12,10 +12,11 @@ from jobs.models import Attempt, Job
 from jobs.services import cancel
 from jobs.states import AttemptState
 from workers import claims
-from workers.ending import Ending, finish, retry_delay
+from workers.ending import Ending, finish
 from workers.models import Worker
 from workers.placing import place_waiting
 from workers.reconcile import reconcile
+from workers.retrying import delay_of
 
 from .conftest import make_attempt, make_job, make_worker
 
@@ -108,14 +109,14 @@ def test_a_lost_attempt_is_tried_again_by_policy_and_not_without_one() -> None:
 
 def test_users_failures_are_not_tried_again_unless_asked() -> None:
     job = make_job(retry={"max_attempts": 5})
-    assert retry_delay(job, 1, Verdict("exit_code", "")) is None
-    assert retry_delay(job, 1, GONE) is not None
-    assert retry_delay(job, 5, GONE) is None
+    assert delay_of(job, 1, Verdict("exit_code", "")) is None
+    assert delay_of(job, 1, GONE) is not None
+    assert delay_of(job, 5, GONE) is None
 
 
 def test_the_backoff_grows_to_its_cap() -> None:
     job = make_job(retry={"max_attempts": 50, "backoff": 1, "factor": 3, "max_backoff": 20})
-    delays = [retry_delay(job, n, GONE) or 0 for n in (1, 2, 3, 4, 40)]
+    delays = [delay_of(job, n, GONE) or 0 for n in (1, 2, 3, 4, 40)]
     for delay, nominal in zip(delays, (1, 3, 9, 20, 20), strict=True):
         assert delay == pytest.approx(nominal, rel=0.11)
 

@@ -19,6 +19,7 @@ from jobs.models import Job
 from jobs.states import JobState
 from jobs.terminal.command import USAGE, TerminalCommand
 from jobs.terminal.tables import jobs_table
+from jobs.waiting import explained
 
 FILTERS = ("project", "name", "runtime", "worker", "verdict", "created_after", "created_before", "q")
 REFRESH_SECONDS = 1.0
@@ -53,7 +54,7 @@ manage.py jobs --watch
             raise CommandError("--limit: must be at least 1", returncode=USAGE)
         query = query_of(options)
         if options["as_json"]:
-            self.print_json(JobSerializer(wanted(query, options["limit"]), many=True).data)
+            self.print_json(JobSerializer(explained(wanted(query, options["limit"])), many=True).data)
         elif options["watch"]:
             self._watch(query, options["limit"])
         else:

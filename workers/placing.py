@@ -133,8 +133,18 @@ class _Round:
             else:
                 self.shapes[shape] = why_none(Needs.from_json(needs), self.floor.sites)
 
+    def _look_at_groups(self) -> None:
+        """A group may have filled up after this round looked at some of its jobs."""
+        if not self.floor.groups:
+            return
+        grouped = _eligible().exclude(concurrency_group="").order_by()
+        for group, limit in grouped.values_list("concurrency_group", "concurrency_limit").distinct()[:MOST]:
+            if held := self.floor.why_held(group, limit):
+                self.groups[group, limit] = held
+
     def _explain(self) -> None:
         """One UPDATE for all that are told the same; who knows already is left alone."""
+        self._look_at_groups()
         by_told: dict[Told, list[str]] = defaultdict(list)
         for shape, told in self.shapes.items():
             by_told[told].append(shape)

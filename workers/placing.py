@@ -75,6 +75,7 @@ class _Round:
         self.groups: dict[tuple[str, int], Told] = {}
 
     def run(self, *, thorough: bool) -> int:
+        self._look_at_groups()
         assigned = 0
         for _ in range(PAGES):
             jobs, more = self._page()
@@ -84,6 +85,8 @@ class _Round:
                 break
         if thorough and not self.floor.free_slots:
             self._look_at_every_sort()
+        if assigned:
+            self._look_at_groups()  # some may have filled up after jobs of theirs were looked at
         self._explain()
         return assigned
 
@@ -112,8 +115,7 @@ class _Round:
     def _unexplained(self) -> Q:
         """Who has not been told why it waits, or was told what is over by now: with no room anywhere that costs little."""
         over = Q(waiting_reason__in=("run_at", "backoff", "dependency"))
-        freed = Q(waiting_reason="concurrency") & ~Q(concurrency_group__in=list(self.floor.groups))
-        return Q(waiting_reason="") | over | freed
+        return Q(waiting_reason="") | over | (Q(waiting_reason="concurrency") & ~self._held())
 
     def _carry_out(self, plan: Plan, jobs: dict[UUID, Job]) -> int:
         for pk, told in plan.reasons.items():
@@ -134,7 +136,7 @@ class _Round:
                 self.shapes[shape] = why_none(Needs.from_json(needs), self.floor.sites)
 
     def _look_at_groups(self) -> None:
-        """A group may have filled up after this round looked at some of its jobs."""
+        """Which concurrency groups are full."""
         if not self.floor.groups:
             return
         grouped = _eligible().exclude(concurrency_group="").order_by()
@@ -144,7 +146,6 @@ class _Round:
 
     def _explain(self) -> None:
         """One UPDATE for all that are told the same; who knows already is left alone."""
-        self._look_at_groups()
         by_told: dict[Told, list[str]] = defaultdict(list)
         for shape, told in self.shapes.items():
             by_told[told].append(shape)

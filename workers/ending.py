@@ -110,7 +110,8 @@ def finish(attempt: Attempt, fence: int, ending: Ending, usage: dict[str, Any] |
         job.refresh_from_db(fields=["cancel_requested_at", "cancel_requested_by"])
         # Never claimed means never begun: that is no try, and nobody's policy has to allow the next.
         unbegun = ending.state is AttemptState.LOST and attempt.claimed_at is None
-        delay = 0.0 if unbegun else retry_delay(job, attempt.number, ending.verdict)
+        tries = job.attempts.filter(claimed_at__isnull=False).count()
+        delay = 0.0 if unbegun else retry_delay(job, tries, ending.verdict)
         if job.cancel_requested_at:
             delay = None
         if delay is not None:
@@ -120,14 +121,14 @@ def finish(attempt: Attempt, fence: int, ending: Ending, usage: dict[str, Any] |
     return True
 
 
-def retry_delay(job: Job, number: int, verdict: Verdict | None) -> float | None:
-    """Seconds until the next try by the job's policy; None: there is none. Jitter of a tenth keeps herds apart."""
+def retry_delay(job: Job, tries: int, verdict: Verdict | None) -> float | None:
+    """Seconds until the next try by the job's policy, after so many; None: there is none. Jitter of a tenth keeps herds apart."""
     policy = Retry.model_validate(job.spec["retry"])
-    if verdict is None or number >= policy.max_attempts or verdict.kind is Kind.CANCELLED:
+    if verdict is None or tries >= policy.max_attempts or verdict.kind is Kind.CANCELLED:
         return None
     if verdict.code not in policy.on and verdict.kind.value not in policy.on:
         return None
-    delay = min(policy.backoff * policy.factor ** (number - 1), policy.max_backoff)
+    delay = min(policy.backoff * policy.factor ** (tries - 1), policy.max_backoff)
     return delay * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
 
 

@@ -84,7 +84,7 @@ class Hearing(threading.Thread):
             self._keeper.note_hearing(deaf=not self._suspect)
         self._suspect = not self._suspect
         if self._suspect:
-            log.warning("%s does not hear its own queue: it gets no jobs, its queues are added again", self._worker)
+            log.warning("%s does not hear its own queue: it is suspect, and its queues are added again", self._worker)
             for queue in self._queues:
                 self._consumer.call_soon(_add_again, self._consumer, queue)
         else:

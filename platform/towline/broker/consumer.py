@@ -6,11 +6,13 @@ from functools import partial
 from typing import Any
 
 from celery.worker import consumer
-
-AGAIN_SECONDS = 5  # between two tries at the most; Celery's own 30 would leave a worker deaf for as long
+from django.conf import settings
 
 
 class Consumer(consumer.Consumer):
     def ensure_connected(self, conn: Any) -> Any:
-        conn.ensure_connection = partial(conn.ensure_connection, interval_start=1, interval_max=AGAIN_SECONDS)
+        """Tries once in a heartbeat at the least. Celery's own pause grows to 30 seconds, in which the worker is deaf."""
+        step = settings.TOWLINE.TOWLINE_HEARTBEAT_SECONDS / 4
+        intervals = {"interval_start": step, "interval_step": step, "interval_max": 3 * step}  # the start comes on top
+        conn.ensure_connection = partial(conn.ensure_connection, **intervals)
         return super().ensure_connected(conn)

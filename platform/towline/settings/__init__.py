@@ -202,6 +202,7 @@ CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CONSUMER = "towline.broker.consumer:Consumer"
 CELERY_BEAT_SCHEDULER = "towline.broker.beat:Scheduler"
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True  # of late acknowledgement only; we have none
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # for ever: Celery's 100 tries are over after some minutes
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # a Redis that is full answers with one, and a worker must not end for it
@@ -230,12 +231,17 @@ TOWLINE = ENVIRONMENT
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"brief": {"()": "towline.broker.brief.Brief"}},
+    "filters": {
+        "brief": {"()": "towline.broker.quiet.Brief"},
+        "without probes": {"()": "towline.broker.quiet.WithoutProbes"},
+    },
     "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "celery.worker.consumer.consumer": {"filters": ["brief"]},
+        "celery.worker.strategy": {"filters": ["without probes"]},
+        "celery.app.trace": {"filters": ["without probes"]},
         **{
             name: {"level": ENVIRONMENT.TOWLINE_LOG_LEVEL}
             for name in ("towline", "jobs", "workers", "tracing", "celery")

@@ -1,0 +1,122 @@
+"""Everything that Redis can do to us: nothing is lost, nothing runs twice, no process ends, and jobs run meanwhile."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from celery.utils.nodenames import worker_direct
+
+from tests.redis_server import RedisServer
+from tests.stack import RunningStack, eventually, run_stack
+
+BEAT = 0.5
+ROLES = ("web", "control", "run", "beat")
+COUNT = "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo $n; sleep 0.1; done"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    server = RedisServer()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def platform(server: RedisServer) -> Iterator[RunningStack]:
+    quick = {"TOWLINE_HEARTBEAT_SECONDS": str(BEAT), "TOWLINE_LEASE_SECONDS": "1.5", "TOWLINE_SLOTS": "2"}
+    with run_stack("process", REDIS_URL=server.url, **quick) as running:
+        yield running
+
+
+@contextmanager
+def unharmed(platform: RunningStack) -> Iterator[list[dict[str, Any]]]:
+    """Two jobs that run and one that waits for a slot, across what happens within; no process is another one after it."""
+    before = {role: platform.pid_of(role) for role in ROLES}
+    jobs = [platform.submit("sh", "-c", COUNT) for _ in range(3)]
+    eventually(lambda: platform.output(jobs[0]) and platform.output(jobs[1]))
+    yield jobs
+    for job in jobs:
+        ended = platform.wait(job)
+        assert (ended["state"], ended["attempts_count"]) == ("succeeded", 1)
+        assert [line["n"] for line in platform.lines(job)] == list(range(1, 21))
+        assert platform.events(job).count("attempt_running") == 1
+    assert {role: platform.pid_of(role) for role in ROLES} == before
+
+
+def submit_promptly(platform: RunningStack) -> dict[str, Any]:
+    began = time.monotonic()
+    job = platform.submit("echo", "meanwhile")
+    assert time.monotonic() - began < 2
+    return job
+
+
+def hears(platform: RunningStack, seconds: float = 15) -> None:
+    """Hints are heard again: a job is over sooner than anybody who looks at the database now and then could do it."""
+
+    def quick() -> bool:
+        began = time.monotonic()
+        shown = platform.run("true")
+        return shown["state"] == "succeeded" and time.monotonic() - began < BEAT / 2
+
+    eventually(quick, seconds)
+
+
+def test_a_killed_redis_ends_nothing_and_jobs_run_while_it_is_away(
+    platform: RunningStack, server: RedisServer
+) -> None:
+    with unharmed(platform):
+        server.kill()
+        assert platform.wait(submit_promptly(platform))["state"] == "succeeded"
+        server.start()
+        hears(platform)
+
+
+def test_a_redis_that_comes_back_empty_is_as_good(platform: RunningStack, server: RedisServer) -> None:
+    with unharmed(platform):
+        server.kill(empty=True)
+        server.start()
+        hears(platform)
+
+
+def test_an_emptied_redis_costs_nothing(platform: RunningStack, server: RedisServer) -> None:
+    with unharmed(platform):
+        server.client.flushall()
+        hears(platform)
+
+
+def test_a_frozen_redis_holds_up_nobody(platform: RunningStack, server: RedisServer) -> None:
+    with unharmed(platform):
+        server.signal(signal.SIGSTOP)
+        try:
+            frozen_at = time.monotonic()
+            assert platform.wait(submit_promptly(platform))["state"] == "succeeded"
+            eventually(lambda: time.monotonic() - frozen_at > 10, 11)
+        finally:
+            server.signal(signal.SIGCONT)
+        hears(platform)
+
+
+def test_cut_connections_are_made_again(platform: RunningStack, server: RedisServer) -> None:
+    with unharmed(platform):
+        for kind in ("normal", "pubsub"):
+            server.client.execute_command("CLIENT", "KILL", "TYPE", kind)
+        hears(platform)
+
+
+def test_a_full_redis_holds_up_nobody(platform: RunningStack, server: RedisServer) -> None:
+    with unharmed(platform):
+        server.client.config_set("maxmemory", "1mb")
+        try:
+            assert platform.wait(submit_promptly(platform))["state"] == "succeeded"
+        finally:
+            server.client.config_set("maxmemory", "0")
+        hears(platform)

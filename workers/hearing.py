@@ -107,11 +107,11 @@ class Hearing(threading.Thread):
             )
         except (OperationalError, redis.RedisError, OSError) as error:
             if not self._redis_away:
-                log.warning("Redis does not answer, jobs are found in the database meanwhile: %s", error)
+                log.warning("Redis takes no messages, jobs are found in the database meanwhile: %s", error)
             self._redis_away = True
             return False
         if self._redis_away:
-            log.warning("Redis answers again")
+            log.warning("Redis takes messages again")
         self._redis_away = False
         # A Redis that was frozen until now has not delivered either.
         return time.monotonic() - began < settings.TOWLINE.TOWLINE_HEARTBEAT_SECONDS

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import pytest
+from celery import Celery
 from celery.utils.nodenames import worker_direct
 
 from tests.redis_server import RedisServer
@@ -60,14 +59,24 @@ def submit_promptly(platform: RunningStack) -> dict[str, Any]:
 
 
 def hears(platform: RunningStack, seconds: float = 15) -> None:
-    """Hints are heard again: a job is over sooner than anybody who looks at the database now and then could do it."""
+    """Both workers receive messages: what is found in the database alone has no such line in their logs."""
+    placed = logged(platform, "control").count("Task workers.place")
 
-    def quick() -> bool:
-        began = time.monotonic()
-        shown = platform.run("true")
-        return shown["state"] == "succeeded" and time.monotonic() - began < BEAT / 2
+    def hinted() -> bool:
+        attempt = attempt_of(platform, platform.run("true"))
+        return f"workers.run[{attempt['task_id']}] received" in logged(platform, "run")
 
-    eventually(quick, seconds)
+    eventually(hinted, seconds)
+    eventually(lambda: logged(platform, "control").count("Task workers.place") > placed, seconds)
+
+
+def attempt_of(platform: RunningStack, job: dict[str, Any]) -> dict[str, Any]:
+    (attempt,) = platform.http.get(f"/jobs/{job['id']}/attempts/").json()["results"]
+    return dict(attempt)
+
+
+def logged(platform: RunningStack, role: str) -> str:
+    return (platform.data_dir / "logs" / f"{role}.log").read_text()
 
 
 def test_a_killed_redis_ends_nothing_and_jobs_run_while_it_is_away(
@@ -120,3 +129,32 @@ def test_a_full_redis_holds_up_nobody(platform: RunningStack, server: RedisServe
         finally:
             server.client.config_set("maxmemory", "0")
         hears(platform)
+
+
+# What can't be read at all; then two that look like a task until they are read on.
+RAW = [b"not json", b"\xff\xfe", b"[]", b"17", b'"text"', b"{}", b'{"properties": []}', b'{"body": "x", "properties": {}}']
+HEADERS = {"task": "workers.run", "id": "x", "lang": "py"}
+PROPERTIES = {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "q"}, "body_encoding": "base64"}
+BODY = {"body": "!!", "content-encoding": "utf-8", "content-type": "application/json", "properties": PROPERTIES}
+ARGUMENTS: list[Any] = [(), ("x", 5), (None,), ({"a": [1]},), (10**9, "x"), (2**80,), (-1,), (1.5,), ("\0",)]
+
+
+def test_nonsense_in_the_queues_is_dropped_with_a_line_in_the_log(platform: RunningStack, server: RedisServer) -> None:
+    own = worker_direct(platform.env["TOWLINE_WORKER_NAME"])
+    with unharmed(platform) as jobs, Celery(broker=f"redis+socket://{server.socket}") as sender:
+        for raw in (*RAW, json.dumps(BODY), json.dumps({**BODY, "headers": HEADERS})):
+            server.client.lpush(own.name, raw)
+            server.client.lpush("control", raw)
+        for args in ARGUMENTS:
+            sender.send_task("workers.run", args, queue=own)
+            sender.send_task("workers.carry_out_cancel", args[:1] or (0,), queue="control")
+        sender.send_task("workers.run", (), {"what": 1}, queue=own)
+        sender.send_task("no.such.task", (1, 2), queue=own)
+        attempt = attempt_of(platform, jobs[0])
+        for _ in range(100):
+            sender.send_task("workers.run", (attempt["id"], jobs[0]["id"]), queue=own, task_id=attempt["task_id"])
+        hears(platform)
+    told = logged(platform, "run")
+    assert told.count("dropped a message that can't be read") >= len(RAW)
+    for line in ("no attempt is called 'x'", "unregistered task of type 'no.such.task'"):
+        assert line in told

@@ -25,13 +25,14 @@ def claim(attempt_id: int, worker: str, boot: str, task_id: str = "") -> Attempt
 
     `task_id` is Celery's, of who claims. The second delivery of one hint gets None, as this very process has it already.
     """
+    # Read before the transaction: what comes to nothing should not take the write lock, of which SQLite has one.
+    attempt = Attempt.objects.select_related("job").filter(pk=attempt_id).first()
+    if attempt is None or attempt.is_final or attempt.worker != worker or attempt.boot:
+        return None
+    mine = {"worker": worker, "fence": attempt.fence, "boot": ""}
+    taken: dict[str, Any] = {"fence": attempt.fence + 1, "boot": boot, "lease_until": Now() + lease()}
+    taken["task_id"] = task_id or attempt.task_id
     with transaction.atomic():
-        attempt = Attempt.objects.select_related("job").filter(pk=attempt_id).first()
-        if attempt is None or attempt.is_final:
-            return None
-        mine = {"worker": worker, "fence": attempt.fence, "boot": ""}
-        taken: dict[str, Any] = {"fence": attempt.fence + 1, "boot": boot, "lease_until": Now() + lease()}
-        taken["task_id"] = task_id or attempt.task_id
         if attempt.state == AttemptState.ASSIGNED:
             won = move(attempt, AttemptState.STARTING, where=mine, actor=worker, claimed_at=Now(), **taken)
         else:

@@ -1,7 +1,8 @@
 """Whether this process still hears its own queue: it writes to itself with every heartbeat, and sees what arrives.
 
 Celery's consumers have been seen deaf: the process lives and beats, its connection looks well, and nothing is consumed.
-A probe that could not be sent says nothing, as then it is Redis that is away.
+A probe that could not be sent says nothing, as then it is Redis that is away. Whatever arrives is as good as a probe,
+which may lie behind many messages. A pool with no thread left is found out, too: Celery then takes in no more.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from typing import Any
 
 import redis
-from celery import current_app
+from celery import current_app, signals
 from celery.utils.nodenames import worker_direct
 from django.conf import settings
 from django.db import connection
@@ -48,10 +49,10 @@ class Hearing(threading.Thread):
     def listen(self, consumer: Any) -> None:
         """Begin, with Celery's consumer of this process."""
         self._consumer = consumer
+        signals.task_received.connect(self._hear)
         self.start()
 
-    def heard(self) -> None:
-        """A probe has arrived. An old one proves as much as the last."""
+    def _hear(self, **_: Any) -> None:
         self._heard.set()
 
     def stop(self) -> None:
@@ -132,16 +133,3 @@ def _add_again(consumer: Any, queue: str) -> None:
     """In the consumer's own thread. Without a task consumer it is just connecting, and will have all queues anyway."""
     if consumer.task_consumer:
         consumer.add_task_queue(queue)
-
-
-_current: Hearing | None = None
-
-
-def install(hearing: Hearing) -> None:
-    global _current
-    _current = hearing
-
-
-def current() -> Hearing | None:
-    """Of this process; None in one that consumes nothing."""
-    return _current

@@ -157,7 +157,7 @@ class Keeper(threading.Thread):
             self.register()
         self._tell(runs, mine)
         self._give_back(mine)
-        self._begin_unhinted()
+        self.begin_unhinted(time.monotonic())
 
     def _keep_house(self) -> None:
         reconcile()
@@ -183,9 +183,8 @@ class Keeper(threading.Thread):
             if now - since > settings.TOWLINE.TOWLINE_LEASE_SECONDS:
                 claims.let_go(Attempt.objects.get(pk=pk), mine[pk][0])
 
-    def _begin_unhinted(self) -> None:
+    def begin_unhinted(self, now: float) -> None:
         """The hint to run it may be lost, or Redis away, or we deaf: what waited for a heartbeat is begun without one."""
-        now = time.monotonic()
         offered = claims.offered(self.worker)
         self._offered_since = {pk: self._offered_since.get(pk, now) for pk in offered}
         for pk, since in self._offered_since.items():

@@ -122,5 +122,7 @@ def _declare_lost(attempt: Attempt) -> bool:
         if begun
         else "Nothing has to be done: the job is queued again, and this was no try.",
     )
-    log.warning("%s is lost: %s", attempt, verdict.summary)
-    return finish(attempt, attempt.fence, Ending(AttemptState.LOST, None, verdict, log_complete=not begun))
+    lost = finish(attempt, attempt.fence, Ending(AttemptState.LOST, None, verdict, log_complete=not begun))
+    if lost:
+        log.warning("%s is lost: %s", attempt, verdict.summary)
+    return lost

@@ -15,7 +15,7 @@ from celery.worker.control import control_command
 from jobs.models import Attempt
 from jobs.states import ACTIVE_ATTEMPT
 
-from . import claims, ending, hearing, keeper, placing
+from . import claims, ending, keeper, placing
 from .drivers.protocol import Unavailable
 from .engines import driver
 from .grip import Left
@@ -39,9 +39,7 @@ def reconcile() -> None:
 
 @shared_task(name="workers.probe", ignore_result=True, send_events=False)
 def probe() -> None:
-    """From this process to itself: it hears, and has a thread to spare."""
-    if (ears := hearing.current()) is not None:
-        ears.heard()
+    """Of a worker to itself; that it arrived is all. See `workers.hearing`."""
 
 
 @shared_task(name="workers.carry_out_cancel", ignore_result=True, send_events=False)

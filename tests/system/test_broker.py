@@ -14,26 +14,20 @@ from celery import Celery
 from celery.utils.nodenames import worker_direct
 
 from tests.redis_server import RedisServer
-from tests.stack import RunningStack, eventually, run_stack
+from tests.stack import RunningStack, eventually
 
-BEAT = 0.5
 ROLES = ("web", "control", "run", "beat")
 COUNT = "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo $n; sleep 0.1; done"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    server = RedisServer()
-    server.start()
-    yield server
-    server.remove()
+@pytest.fixture
+def server(broken_redis: RedisServer) -> RedisServer:
+    return broken_redis
 
 
-@pytest.fixture(scope="module")
-def platform(server: RedisServer) -> Iterator[RunningStack]:
-    quick = {"TOWLINE_HEARTBEAT_SECONDS": str(BEAT), "TOWLINE_LEASE_SECONDS": "1.5", "TOWLINE_SLOTS": "2"}
-    with run_stack("process", REDIS_URL=server.url, **quick) as running:
-        yield running
+@pytest.fixture
+def platform(quick_platform: RunningStack) -> RunningStack:
+    return quick_platform
 
 
 @contextmanager
@@ -79,9 +73,7 @@ def logged(platform: RunningStack, role: str) -> str:
     return (platform.data_dir / "logs" / f"{role}.log").read_text()
 
 
-def test_a_killed_redis_ends_nothing_and_jobs_run_while_it_is_away(
-    platform: RunningStack, server: RedisServer
-) -> None:
+def test_a_killed_redis_ends_nothing_and_jobs_run_while_it_is_away(platform: RunningStack, server: RedisServer) -> None:
     with unharmed(platform):
         server.kill()
         assert platform.wait(submit_promptly(platform))["state"] == "succeeded"
@@ -132,7 +124,16 @@ def test_a_full_redis_holds_up_nobody(platform: RunningStack, server: RedisServe
 
 
 # What can't be read at all; then two that look like a task until they are read on.
-RAW = [b"not json", b"\xff\xfe", b"[]", b"17", b'"text"', b"{}", b'{"properties": []}', b'{"body": "x", "properties": {}}']
+RAW = [
+    b"not json",
+    b"\xff\xfe",
+    b"[]",
+    b"17",
+    b'"text"',
+    b"{}",
+    b'{"properties": []}',
+    b'{"body": "x", "properties": {}}',
+]
 HEADERS = {"task": "workers.run", "id": "x", "lang": "py"}
 PROPERTIES = {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "q"}, "body_encoding": "base64"}
 BODY = {"body": "!!", "content-encoding": "utf-8", "content-type": "application/json", "properties": PROPERTIES}

@@ -11,24 +11,19 @@ from celery import Celery
 from celery.utils.nodenames import worker_direct
 
 from tests.redis_server import RedisServer
-from tests.stack import RunningStack, eventually, run_stack
+from tests.stack import RunningStack, eventually
 
 COUNT = "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo $n; sleep 0.2; done"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    server = RedisServer()
-    server.start()
-    yield server
-    server.remove()
+@pytest.fixture
+def server(broken_redis: RedisServer) -> RedisServer:
+    return broken_redis
 
 
-@pytest.fixture(scope="module")
-def platform(server: RedisServer) -> Iterator[RunningStack]:
-    quick = {"TOWLINE_HEARTBEAT_SECONDS": "0.5", "TOWLINE_LEASE_SECONDS": "1.5"}
-    with run_stack("process", REDIS_URL=server.url, **quick) as running:
-        yield running
+@pytest.fixture
+def platform(quick_platform: RunningStack) -> RunningStack:
+    return quick_platform
 
 
 def deafen(server: RedisServer, worker: str, queue: str) -> None:

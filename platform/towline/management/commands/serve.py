@@ -67,11 +67,10 @@ def serve_control() -> None:
     """A worker for what anybody may do: place, reconcile. Should it go deaf, the keepers do the same, some seconds later."""
     from celery import signals
 
-    from workers import hearing
+    from workers.hearing import Hearing
 
     name = f"control@{socket.gethostname()}"
-    ears = hearing.Hearing(name, "control")
-    hearing.install(ears)
+    ears = Hearing(name, "control")
 
     @signals.worker_ready.connect(weak=False)
     def begin(sender: Any, **_: Any) -> None:
@@ -89,9 +88,10 @@ def serve_run() -> None:
     from celery import signals
     from celery.utils.nodenames import worker_direct
 
-    from workers import hearing, keeper
+    from workers import keeper
     from workers.drivers.protocol import Unavailable
     from workers.engines import offered
+    from workers.hearing import Hearing
 
     name = settings.TOWLINE.TOWLINE_WORKER_NAME or f"run@{socket.gethostname()}"
     try:
@@ -99,8 +99,7 @@ def serve_run() -> None:
     except Unavailable as error:
         raise CommandError(f"no engine to run jobs on: {error}. Start it, or set TOWLINE_RUNTIMES.") from error
     keeper.install(ours)
-    ears = hearing.Hearing(name, keeper=ours)
-    hearing.install(ears)
+    ears = Hearing(name, keeper=ours)
 
     @signals.worker_ready.connect(weak=False)
     def begin(sender: Any, **_: Any) -> None:

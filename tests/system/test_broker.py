@@ -76,9 +76,16 @@ def logged(platform: RunningStack, role: str) -> str:
 def test_a_killed_redis_ends_nothing_and_jobs_run_while_it_is_away(platform: RunningStack, server: RedisServer) -> None:
     with unharmed(platform):
         server.kill()
-        assert platform.wait(submit_promptly(platform))["state"] == "succeeded"
+        unhinted = platform.wait(submit_promptly(platform))
+        assert unhinted["state"] == "succeeded"
         server.start()
         hears(platform)
+    task_id = attempt_of(platform, unhinted)["task_id"]
+    show = f"from django_celery_results.models import *; print(TaskResult.objects.get(task_id={task_id!r}).as_dict())"
+    told = platform.manage("shell", "-v", "0", "-c", show).stdout
+    assert "'SUCCESS'" in told
+    assert "workers.run" in told
+    assert platform.env["TOWLINE_WORKER_NAME"] in told
 
 
 def test_a_redis_that_comes_back_empty_is_as_good(platform: RunningStack, server: RedisServer) -> None:

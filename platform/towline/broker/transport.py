@@ -13,8 +13,8 @@ UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
 
 
 class Channel(redis.Channel):
-    # Celery 5.7.0 closes a broken connection twice. The second time, giving back what was received but not yet begun
-    # fails with an AttributeError that nobody catches, and the worker ends (tests/system/test_reconnect.py shows it).
+    # Celery 5.7.0 closes a broken connection twice. What was received and not yet begun would be given back the second
+    # time, when it no longer can: with `ack_emulation` the worker ends of it, without there is a dump in /tmp each time.
     do_restore = False
 
     def _brpop_read(self, **options: Any) -> Any:

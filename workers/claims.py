@@ -6,6 +6,7 @@ Every claim and every hand-over raises the fence, so that what the owner before 
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -19,17 +20,19 @@ from .models import lease
 from .placing import hint_to_run
 
 
-def claim(attempt_id: int, worker: str, boot: str) -> Attempt | None:
+def claim(attempt_id: int, worker: str, boot: str, task_id: str = "") -> Attempt | None:
     """Take the attempt that is meant for this worker: to start it, or to go on with it. None: it is not ours (any more).
 
-    The second delivery of one hint gets None, as this very process has it already.
+    `task_id` is Celery's, of who claims. The second delivery of one hint gets None, as this very process has it already.
     """
+    # Read before the transaction: what comes to nothing should not take the write lock, of which SQLite has one.
+    attempt = Attempt.objects.select_related("job").filter(pk=attempt_id).first()
+    if attempt is None or attempt.is_final or attempt.worker != worker or attempt.boot:
+        return None
+    mine = {"worker": worker, "fence": attempt.fence, "boot": ""}
+    taken: dict[str, Any] = {"fence": attempt.fence + 1, "boot": boot, "lease_until": Now() + lease()}
+    taken["task_id"] = task_id or attempt.task_id
     with transaction.atomic():
-        attempt = Attempt.objects.select_related("job").filter(pk=attempt_id).first()
-        if attempt is None or attempt.is_final:
-            return None
-        mine = {"worker": worker, "fence": attempt.fence, "boot": ""}
-        taken: dict[str, Any] = {"fence": attempt.fence + 1, "boot": boot, "lease_until": Now() + lease()}
         if attempt.state == AttemptState.ASSIGNED:
             won = move(attempt, AttemptState.STARTING, where=mine, actor=worker, claimed_at=Now(), **taken)
         else:
@@ -50,6 +53,13 @@ def held(worker: str, boot: str) -> dict[int, tuple[int, bool]]:
     """What this process owns: fence, and whether the job's end was asked for, by attempt."""
     rows = _held_by(worker, boot).values_list("pk", "fence", "job__cancel_requested_at")
     return {pk: (fence, asked is not None) for pk, fence, asked in rows}
+
+
+def offered(worker: str) -> dict[int, UUID]:
+    """What is meant for this worker and no process has claimed: the job by attempt."""
+    return dict(
+        Attempt.objects.filter(worker=worker, boot="", state__in=ACTIVE_ATTEMPT).values_list("pk", "job_id"),
+    )
 
 
 def _held_by(worker: str, boot: str) -> QuerySet[Attempt]:

@@ -26,6 +26,7 @@ from . import claims
 from .container import container_name
 from .drivers.protocol import Engine, Unavailable
 from .engines import as_json, driver
+from .launching import launch
 from .models import Worker
 from .patience import DATABASE_TROUBLE
 from .reconcile import reconcile
@@ -35,18 +36,22 @@ from .sweeping import TooManyStrays, sweep
 log = logging.getLogger(__name__)
 VERSION = "0.1.0"
 SWEEP_SECONDS = 60.0
+LEAVE_SECONDS = 10.0
+Launch = Callable[[int, uuid.UUID, str], object]
 
 
 class Keeper(threading.Thread):
-    """Of this process. `boot` names this very start of it."""
+    """Of this process. `boot` names this very start of it. `launch` runs an attempt whose hint did not come."""
 
-    def __init__(self, name: str, engines: Mapping[str, Engine]) -> None:
+    def __init__(self, name: str, engines: Mapping[str, Engine], launch: Launch = launch) -> None:
         super().__init__(name="keeper", daemon=True)
         self.worker = name
         self.boot = uuid.uuid4().hex
         self.engines = engines
         self._runs: dict[int, Run] = {}
+        self._launch = launch
         self._idle_since: dict[int, float] = {}  # of attempts that are ours and that no run has
+        self._offered_since: dict[int, float] = {}  # of attempts that are meant for us and not claimed
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -81,6 +86,18 @@ class Keeper(threading.Thread):
     @property
     def stopping(self) -> bool:
         return self._stopping.is_set()
+
+    def leave_all(self) -> None:
+        """Detach, and wait until every lease is let go; not for ever, as the leases end by themselves."""
+        self.detach()
+        until = time.monotonic() + LEAVE_SECONDS
+        while self._runs and time.monotonic() < until:
+            time.sleep(0.05)
+        self.join(max(0.0, until - time.monotonic()))
+
+    def note_hearing(self, *, deaf: bool) -> None:
+        """In the worker's row: whether this process is suspected not to hear its queue."""
+        Worker.objects.filter(name=self.worker, boot=self.boot).update(suspect_since=Now() if deaf else None)
 
     # --- the thread -----------------------------------------------------------------------------------------------
 
@@ -140,6 +157,7 @@ class Keeper(threading.Thread):
             self.register()
         self._tell(runs, mine)
         self._give_back(mine)
+        self.begin_unhinted(time.monotonic())
 
     def _keep_house(self) -> None:
         reconcile()
@@ -164,6 +182,15 @@ class Keeper(threading.Thread):
         for pk, since in self._idle_since.items():
             if now - since > settings.TOWLINE.TOWLINE_LEASE_SECONDS:
                 claims.let_go(Attempt.objects.get(pk=pk), mine[pk][0])
+
+    def begin_unhinted(self, now: float) -> None:
+        """The hint to run it may be lost, or Redis away, or we deaf: what waited for a heartbeat is begun without one."""
+        offered = claims.offered(self.worker)
+        self._offered_since = {pk: self._offered_since.get(pk, now) for pk in offered}
+        for pk, since in self._offered_since.items():
+            # Half of one: two beats in a row must do, and they may come a little early.
+            if now - since > settings.TOWLINE.TOWLINE_HEARTBEAT_SECONDS / 2 and not self.stopping:
+                self._launch(pk, offered[pk], self.worker)
 
     def _tidy(self) -> None:
         """Remove containers of ended attempts that whoever ended them could not."""

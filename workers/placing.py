@@ -195,17 +195,20 @@ def _assign(job: Job, chosen: Assignment) -> bool:
         lease_until=Now() + lease(),
     )
     record(attempt, "assigned", actor="placement", data={"worker": attempt.worker, "runtime": attempt.runtime})
-    hint_to_run(attempt)
+    hint_to_run(attempt, attempt.task_id)
     return True
 
 
-def hint_to_run(attempt: Attempt) -> None:
-    """Tell the attempt's worker, on its own queue, that there is work; again when the first hint may be lost."""
+def hint_to_run(attempt: Attempt, task_id: str | None = None) -> None:
+    """Tell the attempt's worker, on its own queue, that there is work; again when the first hint may be lost.
+
+    Each time under another id: of a revoked one, or one that Celery gave up, it would not hear again.
+    """
     hand_over(
         "workers.run",
         attempt.pk,
         str(attempt.job_id),
         queue=worker_direct(attempt.worker),
-        task_id=attempt.task_id,
+        task_id=task_id,
         ignore_result=False,
     )

@@ -53,14 +53,17 @@ def _cancel_waiting() -> int:
 
 
 def _adopt_orphans(done: Done) -> None:
-    """Attempts that nobody keeps: hand them to a live worker on the same engine; after the grace they are lost."""
+    """Attempts that nobody keeps: hand them to a live worker on the same engine; after the grace they are lost.
+
+    What nobody ever claimed has no container to wait for, and is placed anew at once.
+    """
     alive = list(Worker.objects.alive())
     orphans = _orphans(alive)
     for attempt in orphans:
         heir = _heir(attempt, alive)
         if heir:
             done.handed_over += claims.hand_over(attempt, heir.name)
-        elif _past_grace(attempt):
+        elif attempt.claimed_at is None or _past_grace(attempt):
             done.lost += _declare_lost(attempt)
 
 
@@ -73,9 +76,21 @@ def _orphans(alive: list[Worker]) -> list[Attempt]:
 
 
 def _heir(attempt: Attempt, alive: list[Worker]) -> Worker | None:
-    """Who reaches the attempt's engine: its own worker first, else the one with least to do."""
-    able = [worker for worker in alive if any(engine["id"] == attempt.engine for engine in worker.engines)]
-    return min(able, key=lambda worker: (worker.name != attempt.worker, worker.running.count()), default=None)
+    """Who reaches the attempt's engine: its own worker first, else the one with least to do.
+
+    A suspect is the last resort of what has a container, and out of the question for what can begin elsewhere.
+    """
+    able = [
+        worker
+        for worker in alive
+        if any(engine["id"] == attempt.engine for engine in worker.engines)
+        and (attempt.claimed_at or not worker.suspect_since)
+    ]
+
+    def unfit(worker: Worker) -> tuple[bool, bool, int]:
+        return worker.suspect_since is not None, worker.name != attempt.worker, worker.running.count()
+
+    return min(able, key=unfit, default=None)
 
 
 def _past_grace(attempt: Attempt) -> bool:
@@ -92,17 +107,22 @@ def _past_grace(attempt: Attempt) -> bool:
 
 
 def _declare_lost(attempt: Attempt) -> bool:
+    begun = attempt.claimed_at is not None
     verdict = Verdict(
         "worker_lost",
-        "The worker that ran it is gone, and nobody else reaches its engine.",
+        "The worker that ran it is gone, and nobody else reaches its engine."
+        if begun
+        else "It never began: its worker did not take it, and nobody else reaches the engine.",
         (
             f"worker {attempt.worker}",
             f"engine {attempt.engine}",
             f"lease ended {attempt.lease_until:%Y-%m-%d %H:%M:%S} UTC",
         ),
-        "Start the worker again. With retry.max_attempts above 1 the job is tried again by itself.",
+        "Start the worker again. With retry.max_attempts above 1 the job is tried again by itself."
+        if begun
+        else "Nothing has to be done: the job is queued again, and this was no try.",
     )
-    log.warning("%s is lost: %s", attempt, verdict.summary)
-    return finish(
-        attempt, attempt.fence, Ending(AttemptState.LOST, None, verdict, log_complete=attempt.claimed_at is None)
-    )
+    lost = finish(attempt, attempt.fence, Ending(AttemptState.LOST, None, verdict, log_complete=not begun))
+    if lost:
+        log.warning("%s is lost: %s", attempt, verdict.summary)
+    return lost

@@ -6,6 +6,7 @@ import logging
 import time
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 from celery import current_app, shared_task
 from celery.exceptions import Ignore
@@ -36,9 +37,19 @@ def reconcile() -> None:
     reconcile_all()
 
 
+@shared_task(name="workers.probe", ignore_result=True, send_events=False)
+def probe() -> None:
+    """Of a worker to itself; that it arrived is all. See `workers.hearing`."""
+
+
 @shared_task(name="workers.carry_out_cancel", ignore_result=True, send_events=False)
-def carry_out_cancel(job_id: str) -> None:
+def carry_out_cancel(job_id: object) -> None:
     """Wake the worker that has the job. It reads from the database what is wanted; this is only to be quick."""
+    try:
+        job_id = UUID(str(job_id))
+    except ValueError:
+        log.warning("no job is called %.100r", job_id)
+        return
     names = Attempt.objects.filter(job_id=job_id, state__in=ACTIVE_ATTEMPT).values_list("worker", flat=True)
     if names:
         current_app.control.broadcast("look", destination=list(names))
@@ -53,31 +64,50 @@ def look(state: Any) -> dict[str, str]:
 
 
 @shared_task(name="workers.run", bind=True)
-def run(self: Any, attempt_id: int, job_id: str) -> dict[str, Any]:
-    """Run the attempt to its end. The answer is kept by django-celery-results, for show: the truth is in the attempt."""
+def run(self: Any, /, attempt_id: object = None, *_: object, **__: object) -> dict[str, Any]:
+    """Run the attempt to its end. The answer is kept by django-celery-results, for show: the truth is in the attempt.
+
+    Whatever else the message says is for people's eyes: whether and what is run, the claim decides.
+    """
     ours = keeper.current()
     if ours is None:
         raise RuntimeError("workers.run came to a process that is no run worker: check its queues")
-    attempt = claims.claim(attempt_id, ours.worker, ours.boot)
-    if attempt is None:
+    if not isinstance(attempt_id, int):
+        log.warning("no attempt is called %.100r", attempt_id)
         raise Ignore
-    fence = attempt.fence
-    try:
-        mine = _begin(attempt)
-        ours.take_on(mine)
-        try:
-            _go_to_the_end(mine)
-        finally:
-            ours.let_go(mine)
-    except (Left, Unavailable, *DATABASE_TROUBLE) as why:
-        # Given up as it stands, whatever happened: whoever claims it next goes on. What fails here the keeper gives back.
-        log.info("%s is left: %s", attempt, why or "asked to")
-        with suppress(*DATABASE_TROUBLE):
-            claims.let_go(attempt, fence)
-        raise Ignore from None
+    attempt = claims.claim(attempt_id, ours.worker, ours.boot, self.request.id)
+    if attempt is None:
+        log.info("a hint came to nothing: attempt %d is not for us to begin", attempt_id)
+        raise Ignore
+    mine = _run(ours, attempt)
     if not ours.stopping:
         _place_next()
     return _outcome(mine)
+
+
+def _run(ours: keeper.Keeper, attempt: Attempt) -> Run:
+    try:
+        mine = _begin(attempt)
+    except (Unavailable, *DATABASE_TROUBLE) as why:
+        _leave(attempt, why)
+        raise Ignore from None
+    ours.take_on(mine)
+    try:
+        _go_to_the_end(mine)
+    except (Left, *DATABASE_TROUBLE) as why:
+        _leave(attempt, why)
+        raise Ignore from None
+    finally:
+        # Last: who waits for the keeper to have no runs waits for their leases to be let go, too.
+        ours.let_go(mine)
+    return mine
+
+
+def _leave(attempt: Attempt, why: Exception) -> None:
+    """Given up as it stands, whatever happened: whoever claims it next goes on. What fails here the keeper gives back."""
+    log.info("%s is left: %s", attempt, why or "asked to")
+    with suppress(*DATABASE_TROUBLE):
+        claims.let_go(attempt, attempt.fence)
 
 
 def _begin(attempt: Attempt) -> Run:

@@ -1,4 +1,4 @@
-"""The Celery app. Messages are hints: ids only, acknowledged early, re-sent from the database when they are lost."""
+"""The Celery app. Messages are hints: ids only, no copies of them kept; what one would start is found in the database, too."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import os
 
 from celery import Celery
 
+from .broker import transport
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "towline.settings")
 
+transport.install()
 app = Celery("towline")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["workers"])

@@ -45,7 +45,7 @@ def _quick(settings: Any) -> None:
 @contextmanager
 def keeping(**engines: Engine) -> Iterator[Keeper]:
     """The keeper of worker `run@one`, in the process that is registered."""
-    keeper = Keeper(NAME, engines)
+    keeper = Keeper(NAME, engines, launch=lambda *what: None)
     keeper.boot = BOOT
     keeper.start()
     try:

@@ -229,7 +229,7 @@ class Life(RuleBasedStateMachine):
                 assert row.worker in heirs
                 known.worker, known.boot, known.fence = row.worker, "", known.fence + 1
                 known.stale = known.grace_over = False
-            elif known.grace_over:
+            elif known.grace_over or known.state == "assigned":
                 self.model.ended(job, "lost", Verdict("worker_lost", ""), begun=known.state != "assigned")
         self._learn_of_placements()
 

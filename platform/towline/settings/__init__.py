@@ -200,11 +200,15 @@ CELERY_WORKER_DIRECT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CONSUMER = "towline.broker.consumer:Consumer"
+CELERY_BEAT_SCHEDULER = "towline.broker.beat:Scheduler"
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True  # of late acknowledgement only; we have none
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # for ever: Celery's 100 tries are over after some minutes
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # a Redis that is full answers with one, and a worker must not end for it
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 120,  # only reserved hints are ever unacknowledged; a duplicate is refused by the claim
-    "unacked_restore_interval": 5,
-    "unacked_restore_throttle": 1,
+    # No copy of a message in Redis until it is acknowledged: a hint that is lost costs less than one that comes late.
+    "ack_emulation": False,
     "socket_timeout": 10,
     "socket_connect_timeout": 3,
     "socket_keepalive": True,
@@ -227,11 +231,21 @@ TOWLINE = ENVIRONMENT
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {
+        "brief": {"()": "towline.broker.quiet.Brief"},
+        "without probes": {"()": "towline.broker.quiet.WithoutProbes"},
+    },
     "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
-        name: {"level": ENVIRONMENT.TOWLINE_LOG_LEVEL} for name in ("towline", "jobs", "workers", "tracing", "celery")
+        "celery.worker.consumer.consumer": {"filters": ["brief"]},
+        "celery.worker.strategy": {"filters": ["without probes"]},
+        "celery.app.trace": {"filters": ["without probes"]},
+        **{
+            name: {"level": ENVIRONMENT.TOWLINE_LOG_LEVEL}
+            for name in ("towline", "jobs", "workers", "tracing", "celery")
+        },
     },
 }
 

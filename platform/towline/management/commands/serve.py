@@ -33,13 +33,14 @@ class Command(BaseCommand):
         elif role == "run":
             serve_run()
         elif role == "control":
-            _celery("worker", "-n", f"control@{socket.gethostname()}", "-Q", "control", "-c", "4", *WORKER)
+            serve_control()
         else:
             _celery("beat", "--pidfile=", "-l", "WARNING")
 
 
 # Gossip and mingle are talk among workers that nobody here needs; 5.7's gossip logs errors after a reconnect.
 WORKER = ("-P", "threads", "-E", "-l", "WARNING", "--without-gossip", "--without-mingle")
+SPARE = 4  # threads beyond the slots: for probes, and for runs that are over and still remove their container
 
 
 def _celery(*argv: str) -> None:
@@ -62,6 +63,26 @@ def serve_web(host: str, port: int) -> None:
     )
 
 
+def serve_control() -> None:
+    """A worker for what anybody may do: place, reconcile. Should it go deaf, the keepers do the same, some seconds later."""
+    from celery import signals
+
+    from workers.hearing import Hearing
+
+    name = f"control@{socket.gethostname()}"
+    ears = Hearing(name, "control")
+
+    @signals.worker_ready.connect(weak=False)
+    def begin(sender: Any, **_: Any) -> None:
+        ears.listen(sender)
+
+    @signals.worker_shutting_down.connect(weak=False)
+    def end(**_: Any) -> None:
+        ears.stop()
+
+    _celery("worker", "-n", name, "-Q", "control", "-c", "4", *WORKER)
+
+
 def serve_run() -> None:
     """A run worker: it listens on a queue of its own alone, and has a keeper."""
     from celery import signals
@@ -70,6 +91,7 @@ def serve_run() -> None:
     from workers import keeper
     from workers.drivers.protocol import Unavailable
     from workers.engines import offered
+    from workers.hearing import Hearing
 
     name = settings.TOWLINE.TOWLINE_WORKER_NAME or f"run@{socket.gethostname()}"
     try:
@@ -77,22 +99,25 @@ def serve_run() -> None:
     except Unavailable as error:
         raise CommandError(f"no engine to run jobs on: {error}. Start it, or set TOWLINE_RUNTIMES.") from error
     keeper.install(ours)
+    ears = Hearing(name, keeper=ours)
 
     @signals.worker_ready.connect(weak=False)
-    def begin(**_: Any) -> None:
+    def begin(sender: Any, **_: Any) -> None:
         try:
             ours.register()
             ours.start()
+            ears.listen(sender)
         except Exception as error:
             # A signal's receiver can't fail a worker otherwise; one without a keeper would lose every lease.
             raise SystemExit(f"the run worker can't begin: {error}") from error
 
     @signals.worker_shutting_down.connect(weak=False)
     def detach(**_: Any) -> None:
+        ears.stop()
         ours.detach()
 
-    slots = str(settings.TOWLINE.TOWLINE_SLOTS)
-    _celery("worker", "-n", name, "-Q", worker_direct(name).name, "-c", slots, *WORKER)
+    threads = str(settings.TOWLINE.TOWLINE_SLOTS + SPARE)
+    _celery("worker", "-n", name, "-Q", worker_direct(name).name, "-c", threads, *WORKER)
 
 
 def serve_flower(host: str, port: int) -> None:

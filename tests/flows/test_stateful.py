@@ -164,7 +164,7 @@ class Life(RuleBasedStateMachine):
         _, row, known = self._try(number)
         assert claims.let_go(row, known.fence - late) == (late == 0)
         if not late:
-            known.fence, known.boot, known.stale = known.fence + 1, "", True
+            known.fence, known.boot, known.stale, known.grace_over = known.fence + 1, "", True, False
 
     @rule(name=st.sampled_from(list(PLACES)))
     def beat(self, name: str) -> None:

@@ -126,3 +126,31 @@ def locked_database(stack: RunningStack) -> Iterator[None]:
     yield
     connection.execute("ROLLBACK")
     connection.close()
+
+
+STEP = """
+from datetime import timedelta
+from django.db import transaction
+from django.db.models import F
+from jobs.models import Attempt
+from workers.models import Worker
+by = timedelta(hours={hours})
+with transaction.atomic():
+    Worker.objects.update(last_heartbeat_at=F("last_heartbeat_at") - by)
+    Attempt.objects.exclude(lease_until=None).update(lease_until=F("lease_until") - by)
+"""
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_is_set_by_an_hour_costs_no_job(hours: int) -> None:
+    """Set forth or back, what was written before lies that far off: as if all leases had ended, or would not for an hour."""
+    with run_stack("process", TOWLINE_ADOPTION_GRACE_SECONDS="1") as stack, second_worker(stack, stack.data_dir):
+        job = stack.submit("sh", "-c", COUNT)
+        eventually(lambda: stack.output(job))
+        for _ in range(3):
+            done = stack.manage("shell", "-c", STEP.format(hours=hours))
+            assert done.returncode == 0, done.stderr
+        ended = stack.wait(job, 60)
+        assert (ended["state"], ended["attempts_count"]) == ("succeeded", 1)
+        assert stack.output(job) == EXPECTED
+        assert "handed_over" not in stack.events(job)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -52,12 +52,36 @@ def workers(stack: RunningStack) -> list[dict[str, str]]:
 
 
 @contextmanager
-def frozen(pid: int) -> Iterator[None]:
+def frozen(stack: RunningStack) -> Iterator[None]:
+    """The run worker, stopped outside of its transactions: frozen in one it would hold up everybody else, too."""
+    pid = stack.pid_of("run")
     os.kill(pid, signal.SIGSTOP)
+    while _holds_a_transaction(stack):
+        os.kill(pid, signal.SIGCONT)
+        os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def _holds_a_transaction(stack: RunningStack) -> bool:
+    if url := stack.env.get("DATABASE_URL"):
+        import psycopg
+
+        open_still = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND state LIKE 'idle in transaction%' AND clock_timestamp() - state_change > interval '0.5 s'"
+        )
+        with psycopg.connect(url) as connection:
+            connection.execute("SELECT pg_sleep(1)")
+            return bool(connection.execute(open_still).fetchone() != (0,))
+    with closing(sqlite3.connect(stack.data_dir / "towline.sqlite3", timeout=2, isolation_level=None)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+    return False
 
 
 def test_a_frozen_workers_job_goes_on_with_another_on_the_same_engine() -> None:
@@ -65,7 +89,7 @@ def test_a_frozen_workers_job_goes_on_with_another_on_the_same_engine() -> None:
         job = stack.submit("sh", "-c", COUNT)
         eventually(lambda: stack.output(job))
         with second_worker(stack, stack.data_dir):
-            with frozen(stack.pid_of("run")):
+            with frozen(stack):
                 eventually(lambda: "handed_over" in stack.events(job))
                 before = stack.output(job)
                 eventually(lambda: len(stack.output(job)) > len(before))
@@ -84,7 +108,7 @@ def test_a_worker_that_comes_back_removes_what_was_taken_over_meanwhile() -> Non
         eventually(lambda: stack.output(job))
         containers = stack.data_dir / "processes"
         with second_worker(stack, home):
-            with frozen(stack.pid_of("run")):
+            with frozen(stack):
                 eventually(lambda: "attempt_lost" in stack.events(job), 60)
                 eventually(lambda: any(one["worker"] == "run@second" for one in attempts(stack, job)))
                 assert list(containers.glob("*-a1"))

@@ -15,15 +15,21 @@ def find_container(attempt: Attempt, driver: Driver) -> Observation | None:
     if attempt.handle:
         seen = driver.inspect(Handle.from_json(attempt.handle))
         return None if seen.phase is Phase.GONE else seen
-    return driver.find(container_name(installation_key(), attempt.job_id, attempt.number))
+    return driver.find(_name(attempt))
 
 
 def remove_container(attempt: Attempt, driver: Driver, actor: str) -> None:
     """Returns once the engine says that it is gone. Raises `Unavailable` when it can't be asked, or when it is still there."""
-    seen = find_container(attempt, driver)
-    if seen:
-        driver.remove(seen.handle)
-        if find_container(attempt, driver):
-            raise Unavailable(f"{seen.handle.name} is still there")
-    if Attempt.objects.filter(pk=attempt.pk, removed_at=None).update(removed_at=Now()) and seen:
+    handle = Handle.from_json(attempt.handle) if attempt.handle else None
+    if handle is None and (seen := driver.find(_name(attempt))):
+        handle = seen.handle
+    if handle:
+        driver.remove(handle)
+        if driver.find(_name(attempt)):  # somebody else's removal may be under way
+            raise Unavailable(f"{handle.name} is still there")
+    if Attempt.objects.filter(pk=attempt.pk, removed_at=None).update(removed_at=Now()) and handle:
         record(attempt, "removed", actor=actor)
+
+
+def _name(attempt: Attempt) -> str:
+    return container_name(installation_key(), attempt.job_id, attempt.number)

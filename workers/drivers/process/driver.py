@@ -209,7 +209,7 @@ def _lost(started: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _running(seen: subtree.Process) -> RunningProcess:
-    return RunningProcess(seen.pid, seen.state, seen.own_ticks / subtree.TICKS_A_SECOND, subtree.command(seen.pid))
+    return RunningProcess(seen.pid, seen.letter, seen.own_ticks / subtree.TICKS_A_SECOND, subtree.command(seen.pid))
 
 
 def _usage(shim: subtree.Process, folder: Folder) -> Usage:

@@ -43,7 +43,7 @@ class Process:
     def __init__(self, pid: int, stat: bytes) -> None:
         fields = stat[stat.rindex(b")") + 2 :].split()
         self.pid = pid
-        self.state = fields[0].decode()
+        self.letter = fields[0].decode()  # of what it does: R, S, D …
         self.parent = int(fields[1])
         self.group = int(fields[2])
         self.own_ticks = int(fields[11]) + int(fields[12])

@@ -60,7 +60,7 @@ def _adopt_orphans(done: Done) -> None:
         heir = _heir(attempt, alive)
         if heir is None:
             done.lost += _watched_for(attempt, adoption_grace()) and _declare_lost(attempt)
-        elif heir.name == attempt.worker or not _is_odd(attempt) or _watched_for(attempt, lease()):
+        elif not _may_be_kept(attempt, heir) or _watched_for(attempt, lease()):
             done.handed_over += claims.hand_over(attempt, heir.name)
 
 
@@ -73,8 +73,10 @@ def _orphans(alive: list[Worker]) -> list[Attempt]:
     return list(found.annotate(clock=Now(output_field=DateTimeField()))[:MOST])
 
 
-def _is_odd(attempt: Attempt) -> bool:
-    """Whether the lease may be so only because the database's clock was set: then who has it renews it with its next beat."""
+def _may_be_kept(attempt: Attempt, heir: Worker) -> bool:
+    """Whether it looks abandoned only because the database's clock was set: who has it renews it with its next beat."""
+    if heir.name == attempt.worker:
+        return attempt.boot == heir.boot
     clock: datetime = attempt.clock  # type: ignore[attr-defined]  # annotated
     until = attempt.lease_until
     return until is not None and not clock - LONG_AGO < until < clock + 2 * lease()

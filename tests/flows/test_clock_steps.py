@@ -86,3 +86,13 @@ def test_an_attempt_that_nobody_reaches_is_lost_after_the_grace_though_its_lease
     Attempt.objects.update(orphaned_at=Now() - timedelta(seconds=31))
     reconcile()
     assert Attempt.objects.get().state == "lost"
+
+
+def test_who_lives_and_has_it_is_not_given_its_own_attempt(attempt: Attempt) -> None:
+    """The clock was set between the look at the workers and the look at the leases."""
+    Attempt.objects.update(lease_until=Now() - timedelta(seconds=1))
+    reconcile()
+    assert Attempt.objects.get().fence == attempt.fence
+    Attempt.objects.update(orphaned_at=Now() - timedelta(seconds=20))
+    reconcile()
+    assert Attempt.objects.get().fence == attempt.fence + 1

@@ -81,7 +81,7 @@ CODES: Mapping[Kind, Mapping[str, str]] = {
         "preempted": "A cluster took its place for something more important. Reserved.",
         "evicted_node": "The node it ran on ran out of something. Reserved.",
         "container_vanished": "Somebody removed the container while the job ran.",
-        "engine_unavailable": "The engine did not answer for the whole of `timeouts.start`.",
+        "engine_unavailable": "The engine did not answer all through `timeouts.start`, or was stopped and ended the container.",
         "internal_error": "A mistake of Towline's own; the evidence has it.",
     },
     Kind.CANCELLED: {

@@ -13,6 +13,7 @@ from jobs.models import Attempt
 from jobs.spec import Timeouts
 
 KILL_AGAIN_SECONDS = 2.0
+LISTEN_SECONDS = 10.0  # what it wrote while nobody followed it takes so long, at most, until it is read
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Deadlines:
     assigned_at: float
     started_at: float | None = None
     spoke_at: float | None = None
+    listening_at: float = 0.0  # silence before then is ours, not the program's
     stop_at: float | None = None
     killed_at: float | None = None
 
@@ -38,12 +40,13 @@ class Deadlines:
         def then(at: datetime | None) -> float | None:
             return None if at is None else time.monotonic() - (clock - at).total_seconds()
 
-        running = attempt.started_at is not None
+        wrote_at = attempt.chunks.order_by("-first_line").values_list("created_at", flat=True).first()
         return cls(
             timeouts,
             assigned_at=then(attempt.created_at) or 0.0,
             started_at=then(attempt.started_at),
-            spoke_at=time.monotonic() if running else None,
+            spoke_at=then(wrote_at or attempt.started_at),
+            listening_at=time.monotonic() + (LISTEN_SECONDS if attempt.started_at else 0.0),
             stop_at=then(attempt.stop_requested_at),
         )
 
@@ -51,6 +54,10 @@ class Deadlines:
         self.started_at = self.spoke_at = time.monotonic()
 
     def said_something(self) -> None:
+        self.spoke_at = time.monotonic()
+
+    def cannot_hear(self) -> None:
+        """Nothing can be read just now: when it last wrote is unknown."""
         self.spoke_at = time.monotonic()
 
     def stopping(self) -> None:
@@ -63,7 +70,7 @@ class Deadlines:
         """The verdict code and sentence of the time-out that is over, if one is."""
         if _over(self.started_at, self.timeouts.run):
             return "timeout_run", f"It ran longer than its time-out of {self.timeouts.run:g} s."
-        if _over(self.spoke_at, self.timeouts.idle):
+        if time.monotonic() >= self.listening_at and _over(self.spoke_at, self.timeouts.idle):
             return "timeout_idle", f"It wrote nothing for its idle time-out of {self.timeouts.idle:g} s."
         return None
 

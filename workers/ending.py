@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 
 from jobs.logs.store import sealing
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, Event, Job
 from jobs.moves import move
 from jobs.services import cancelled_by, finish_job
 from jobs.states import AttemptState, JobState
@@ -16,6 +17,7 @@ from jobs.verdicts import Verdict
 
 from . import retrying
 from .drivers.protocol import Driver, Observation, Phase
+from .evidence import sentences
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,26 @@ def judge(attempt: Attempt, seen: Observation, driver: Driver) -> Ending:
     verdict = driver.judge(seen)
     if verdict is None:
         return Ending(AttemptState.SUCCEEDED, seen.exit_code)
+    if verdict.code == "engine_unavailable":
+        verdict = replace(verdict, evidence=(*outages(attempt), *verdict.evidence))
     return Ending(AttemptState.FAILED, seen.exit_code, verdict)
 
 
+def outages(attempt: Attempt) -> tuple[str, ...]:
+    """When the engine was seen to be away while the attempt ran."""
+    seen = Event.objects.filter(attempt=attempt, kind__in=("engine_away", "engine_back")).order_by("id")
+    said = {"engine_away": "did not answer from", "engine_back": "answered again at"}
+    return tuple(
+        f"the engine {said[kind]} {at:%Y-%m-%d %H:%M:%S} UTC" for kind, at in seen.values_list("kind", "created_at")
+    )
+
+
 def _stopped(attempt: Attempt, seen: Observation) -> Ending:
-    evidence = (f"stop asked for: {attempt.stop_detail or attempt.stop_code}", *_how_it_went(attempt, seen))
+    evidence = (
+        f"stop asked for: {attempt.stop_detail or attempt.stop_code}",
+        *_how_it_went(attempt, seen),
+        *sentences(attempt),
+    )
     if attempt.stop_code == "cancelled":
         by = cancelled_by(attempt.job.cancel_requested_by)
         verdict = Verdict(by.code, by.summary, evidence, by.remedy)
@@ -98,6 +115,8 @@ def finish(attempt: Attempt, fence: int, ending: Ending, usage: dict[str, Any] |
             progress=None,
             lease_until=None,
             log_complete=ending.log_complete,
+            # Whoever still had a lost one has it no longer, and must not take this end for its own.
+            fence=F("fence") + int(ending.state is AttemptState.LOST),
             **seal,
         ):
             return False

@@ -85,11 +85,20 @@ class Follower:
     def _look(self) -> Observation:
         """What the runtime says now. An engine that does not answer says nothing about the container: ask on."""
         seconds = 0.2
+        away = False
         while True:
             try:
-                return self.grip.driver.inspect(self.handle)
+                seen = self.grip.driver.inspect(self.handle)
             except Unavailable as error:
                 log.warning("%s: the engine does not answer: %s", self.grip.attempt, error)
+                if not away:
+                    self.grip.record("engine_away", error=str(error)[:300])
+                away = True
+                self.grip.deadlines.cannot_hear()
+            else:
+                if away:
+                    self.grip.record("engine_back")
+                return seen
             self._tend()
             self.grip.pause(seconds)
             seconds = min(seconds * 2, 5.0)

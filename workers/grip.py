@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
+from django.db.models import QuerySet
+
+from jobs.clock import Now
 from jobs.models import Attempt, installation_key
 from jobs.moves import record
 from jobs.spec import JobSpec
+from jobs.states import ACTIVE_ATTEMPT
 
 from .container import container_name
 from .deadlines import Deadlines
 from .drivers.protocol import Driver
 from .ending import Ending
+from .models import lease
 from .patience import patiently
 
 
@@ -50,6 +57,8 @@ class Grip:
         self.usage: dict[str, Any] = dict(attempt.usage)
         self.leaving = False
         self.cancelled = attempt.job.cancel_requested_at is not None
+        self.sure_until = 0.0  # by the monotonic clock
+        self.renewed(time.monotonic())
         self.woken = threading.Event()
         self.on_wake: Callable[[], None] = lambda: None
 
@@ -78,10 +87,28 @@ class Grip:
         if self.leaving:
             raise Left
 
+    def renewed(self, asked_at: float) -> None:
+        """The database said at some time after `asked_at` (monotonic) that the attempt is ours for another lease."""
+        settled = settings.TOWLINE
+        self.sure_until = asked_at + settled.TOWLINE_LEASE_SECONDS - settled.TOWLINE_HEARTBEAT_SECONDS
+
+    def be_sure(self) -> None:
+        """Before anything is done to the container. Waits for the database if the lease may be over; raises Left if it is."""
+        if time.monotonic() >= self.sure_until:
+            self.renew()
+
+    def renew(self) -> None:
+        asked_at = time.monotonic()
+        self.write(lease_until=Now() + lease())
+        self.renewed(asked_at)
+
+    def ours(self) -> QuerySet[Attempt]:
+        """The attempt's row as long as it is under way and in our hands."""
+        return Attempt.objects.filter(pk=self.attempt.pk, fence=self.fence, state__in=ACTIVE_ATTEMPT)
+
     def write(self, **changes: Any) -> None:
         """Change the attempt if it is still ours; raises Left otherwise."""
-        ours = Attempt.objects.filter(pk=self.attempt.pk, fence=self.fence)
-        if not patiently(lambda: ours.update(**changes), self.pause):
+        if not patiently(lambda: self.ours().update(**changes), self.pause):
             raise Left
 
     def record(self, kind: str, **data: Any) -> None:

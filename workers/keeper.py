@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import threading
 import time
@@ -18,18 +19,17 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from jobs.clock import Now
-from jobs.models import Attempt, installation_key
-from jobs.moves import record
+from jobs.models import Attempt
 from jobs.states import FINAL_ATTEMPT
 
-from . import claims
-from .container import container_name
+from . import claims, naming
 from .drivers.protocol import Engine, Unavailable
 from .engines import as_json, driver
 from .launching import launch
 from .models import Worker
 from .patience import DATABASE_TROUBLE
 from .reconcile import reconcile
+from .removing import remove_container
 from .runner import Run
 from .sweeping import TooManyStrays, sweep
 
@@ -40,14 +40,26 @@ LEAVE_SECONDS = 10.0
 Launch = Callable[[int, uuid.UUID, str], object]
 
 
+def _terminate() -> None:
+    """As an operator would: Celery ends, and with it everything here."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 class Keeper(threading.Thread):
     """Of this process. `boot` names this very start of it. `launch` runs an attempt whose hint did not come."""
 
-    def __init__(self, name: str, engines: Mapping[str, Engine], launch: Launch = launch) -> None:
+    def __init__(
+        self,
+        name: str,
+        engines: Mapping[str, Engine],
+        launch: Launch = launch,
+        end_process: Callable[[], None] = _terminate,
+    ) -> None:
         super().__init__(name="keeper", daemon=True)
         self.worker = name
         self.boot = uuid.uuid4().hex
         self.engines = engines
+        self._end_process = end_process
         self._runs: dict[int, Run] = {}
         self._launch = launch
         self._idle_since: dict[int, float] = {}  # of attempts that are ours and that no run has
@@ -149,13 +161,14 @@ class Keeper(threading.Thread):
         with self._lock:
             # Before the leases are read: of a run that begins in between we would see none, and take it for lost.
             runs = dict(self._runs)
+        asked_at = time.monotonic()
         with transaction.atomic():
             known = Worker.objects.filter(name=self.worker, boot=self.boot).update(last_heartbeat_at=Now())
             claims.renew(self.worker, self.boot)
             mine = claims.held(self.worker, self.boot)
         if not known:
-            self.register()
-        self._tell(runs, mine)
+            self._see_who_has_the_name()
+        self._tell(runs, mine, asked_at)
         self._give_back(mine)
         self.begin_unhinted(time.monotonic())
 
@@ -164,13 +177,24 @@ class Keeper(threading.Thread):
         self._tidy()
         self._sweep()
 
-    def _tell(self, runs: dict[int, Run], mine: dict[int, tuple[int, bool]]) -> None:
+    def _see_who_has_the_name(self) -> None:
+        """Our row is gone, or another process has it: we were away for so long that it was taken for free."""
+        if not Worker.objects.filter(name=self.worker).exists():
+            self.register()
+            return
+        log.error("another process is %s by now: this one ends. %s", self.worker, naming.REMEDY)
+        self.detach()
+        self._end_process()
+
+    def _tell(self, runs: dict[int, Run], mine: dict[int, tuple[int, bool]], asked_at: float) -> None:
         """Each run whether it is still ours, and whether its end was asked for. Who ends its attempt itself knows."""
         for pk, run in runs.items():
             fence, cancelled = mine.get(pk, (None, False))
             if cancelled:
                 run.grip.cancel()
-            if fence != run.fence and not run.ending:
+            if fence == run.fence:
+                run.grip.renewed(asked_at)
+            elif not run.ending:
                 run.grip.leave()
 
     def _give_back(self, mine: dict[int, tuple[int, bool]]) -> None:
@@ -214,14 +238,9 @@ class Keeper(threading.Thread):
 
     def _remove(self, attempt: Attempt, runtime: str) -> None:
         try:
-            seen = driver(runtime).find(container_name(installation_key(), attempt.job_id, attempt.number))
-            if seen:
-                driver(runtime).remove(seen.handle)
+            remove_container(attempt, driver(runtime), self.worker)
         except Unavailable as error:
             log.warning("%s: its container is removed later: %s", attempt, error)
-            return
-        if Attempt.objects.filter(pk=attempt.pk, removed_at=None).update(removed_at=Now()) and seen:
-            record(attempt, "removed", actor=self.worker)
 
     def _sign_off(self) -> None:
         try:

@@ -32,8 +32,13 @@ class WorkerState(models.TextChoices):
 
 class WorkerQuerySet(StampedQuerySet["Worker"]):
     def alive(self) -> WorkerQuerySet:
-        """Heard of within a lease, by the database's clock, and not stopped."""
-        return self.filter(stopped_at=None, last_heartbeat_at__gt=Now() - lease())
+        """Heard of within a lease, by the database's clock, and not stopped.
+
+        A heartbeat from the future is one from before the clock was put back: who lives has sent another by now.
+        """
+        return self.filter(
+            stopped_at=None, last_heartbeat_at__gt=Now() - lease(), last_heartbeat_at__lt=Now() + lease()
+        )
 
     def with_clock(self) -> WorkerQuerySet:
         """Rows that can say their state: it depends on what time it is in the database."""
@@ -75,7 +80,7 @@ class Worker(Stamped):
     def state(self) -> WorkerState:
         if self.stopped_at:
             return WorkerState.OFFLINE
-        if self.last_heartbeat_at < self._clock() - lease():
+        if abs(self.last_heartbeat_at - self._clock()) > lease():
             return WorkerState.LOST
         if self.suspect_since:
             return WorkerState.SUSPECT

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import DateTimeField, Q
 
 from jobs.clock import Now
 from jobs.models import Attempt, Job
@@ -22,6 +22,7 @@ from .placing import place_waiting
 
 log = logging.getLogger(__name__)
 MOST = 500
+LONG_AGO = timedelta(minutes=5)  # a lease that ended before then was never seen to end
 LOOK_GAP = timedelta(seconds=30)  # between two rounds, at the slowest: the timer alone makes one every 10 s
 
 
@@ -58,21 +59,31 @@ def _adopt_orphans(done: Done) -> None:
     What nobody ever claimed has no container to wait for, and is placed anew at once.
     """
     alive = list(Worker.objects.alive())
-    orphans = _orphans(alive)
-    for attempt in orphans:
+    for attempt in _orphans(alive):
         heir = _heir(attempt, alive)
-        if heir:
+        if heir is None:
+            unbegun = attempt.claimed_at is None
+            done.lost += (unbegun or _watched_for(attempt, adoption_grace())) and _declare_lost(attempt)
+        elif not _may_be_kept(attempt, heir) or _watched_for(attempt, lease()):
             done.handed_over += claims.hand_over(attempt, heir.name)
-        elif attempt.claimed_at is None or _past_grace(attempt):
-            done.lost += _declare_lost(attempt)
 
 
 def _orphans(alive: list[Worker]) -> list[Attempt]:
-    """The lease is over; or its worker was started anew, so that the process that had it is certainly gone."""
-    stale = Q(lease_until__lt=Now()) | Q(lease_until=None)
+    """The lease is over, or ends when none can; or its worker was started anew, so that who had it is certainly gone."""
+    stale = Q(lease_until__lt=Now()) | Q(lease_until=None) | Q(lease_until__gt=Now() + 2 * lease())
     for worker in alive:
         stale |= Q(worker=worker.name) & ~Q(boot__in=["", worker.boot])
-    return list(Attempt.objects.select_related("job").filter(stale, state__in=ACTIVE_ATTEMPT)[:MOST])
+    found = Attempt.objects.select_related("job").filter(stale, state__in=ACTIVE_ATTEMPT)
+    return list(found.annotate(clock=Now(output_field=DateTimeField()))[:MOST])
+
+
+def _may_be_kept(attempt: Attempt, heir: Worker) -> bool:
+    """Whether it looks abandoned only because the database's clock was set: who has it renews it with its next beat."""
+    if heir.name == attempt.worker:
+        return attempt.boot == heir.boot
+    clock: datetime = attempt.clock  # type: ignore[attr-defined]  # annotated
+    until = attempt.lease_until
+    return until is not None and not clock - LONG_AGO < until < clock + 2 * lease()
 
 
 def _heir(attempt: Attempt, alive: list[Worker]) -> Worker | None:
@@ -93,17 +104,17 @@ def _heir(attempt: Attempt, alive: list[Worker]) -> Worker | None:
     return min(able, key=unfit, default=None)
 
 
-def _past_grace(attempt: Attempt) -> bool:
-    """Whether somebody was there to see, all through the grace, that nobody adopts it.
+def _watched_for(attempt: Attempt, span: timedelta) -> bool:
+    """Whether somebody was there to see, so long and without a break, that nobody keeps it.
 
     The lease's end alone says too little: after the whole platform was down, whoever reconciles first would declare lost
-    what the run worker, still starting, is about to adopt.
+    what the run worker, still starting, is about to adopt. Who saw it in the future saw it before the clock was put back.
     """
     this = Attempt.objects.filter(pk=attempt.pk, fence=attempt.fence)
-    watched = this.filter(orphan_seen_at__gt=Now() - max(lease(), LOOK_GAP))
+    watched = this.filter(orphan_seen_at__gt=Now() - max(lease(), LOOK_GAP), orphan_seen_at__lte=Now())
     if not watched.update(orphan_seen_at=Now()):
         this.update(orphaned_at=Now(), orphan_seen_at=Now())
-    return this.filter(orphaned_at__lte=Now() - adoption_grace()).exists()
+    return this.filter(orphaned_at__lte=Now() - span).exists()
 
 
 def _declare_lost(attempt: Attempt) -> bool:

@@ -8,17 +8,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from jobs.clock import Now
 from jobs.logs.store import Fenced
 from jobs.models import Attempt
-from jobs.moves import record
 
 from . import ending
-from .drivers.protocol import Driver, Handle, Refused, Unavailable
+from .drivers.protocol import Driver, Refused, Unavailable
 from .ending import Ending
 from .following import Follower
 from .grip import Ended, Grip, Left
 from .patience import DATABASE_TROUBLE, patiently
+from .removing import remove_container
 from .starting import Starter
 
 log = logging.getLogger(__name__)
@@ -36,7 +35,6 @@ class Run:
 
     def go(self) -> Ending:
         """To the end, the container's removal included. Raises Left when it is not ours to end."""
-        handle: Handle | None = None
         try:
             handle = Starter(self.grip).start()
             follower = Follower(self.grip, handle)
@@ -48,14 +46,14 @@ class Run:
         except Fenced as error:
             raise Left from error
         self._finish(how)
-        self._remove(handle)
+        self._remove()
         return how
 
     def fail(self, error: Exception) -> Ending:
         """A mistake of ours: the job ends and says so, nothing runs on unseen."""
         how = ending.mistake(error)
         self._finish(how)
-        self._remove(None)
+        self._remove()
         return how
 
     def _finish(self, how: Ending) -> None:
@@ -70,16 +68,9 @@ class Run:
 
         patiently(write, self.grip.pause)
 
-    def _remove(self, handle: Handle | None) -> None:
+    def _remove(self) -> None:
         """The container, once nothing in it is needed any more. What fails here is made good by the keeper's tidying."""
-        driver = self.grip.driver
         try:
-            if handle is None and (left := driver.find(self.grip.name)):
-                handle = left.handle
-            if handle:
-                driver.remove(handle)
-            Attempt.objects.filter(pk=self.attempt.pk).update(removed_at=Now())
-            if handle:
-                record(self.attempt, "removed", actor=self.attempt.worker)
+            remove_container(self.attempt, self.grip.driver, self.attempt.worker)
         except (Unavailable, Refused, *DATABASE_TROUBLE) as error:
             log.warning("%s: its container is removed later: %s", self.attempt, error)

@@ -20,6 +20,7 @@ from .drivers.protocol import Handle, Images, Phase, PullProgress, Refused, Unav
 from .ending import Ending, vanished
 from .grip import Ended, Grip, Left
 from .patience import patiently
+from .removing import find_container, remove_container
 
 log = logging.getLogger(__name__)
 PROGRESS_SECONDS = 0.5
@@ -77,7 +78,7 @@ class Starter:
 
     def _start_once(self, *, known: bool) -> Handle:
         """`known`: somebody may have been here before, so the container is looked for first."""
-        seen = self.grip.driver.find(self.grip.name) if known else None
+        seen = find_container(self.attempt, self.grip.driver) if known else None
         if seen is None and self.attempt.state == AttemptState.RUNNING:
             raise Ended(Ending(AttemptState.FAILED, None, vanished(self.attempt), log_complete=False))
         fresh = seen is None or seen.phase is Phase.CREATED
@@ -87,14 +88,27 @@ class Starter:
 
     def _start_container(self) -> Handle:
         image = self._resolve_image()
-        self._hear_of_cancel()
-        self._may_start()
+        self._end_earlier()
         attempt = self.attempt
         spec = container_spec(self.grip.spec, installation_key(), attempt.job_id, attempt.number, image)
-        return self.grip.driver.start(spec)
+        return self.grip.driver.start(spec, self._consent)
+
+    def _end_earlier(self) -> None:
+        """Two attempts of one job never run at once on one engine: those before are proven gone first."""
+        earlier = Attempt.objects.filter(
+            job_id=self.attempt.job_id, number__lt=self.attempt.number, engine=self.attempt.engine, removed_at=None
+        )
+        for attempt in earlier.exclude(claimed_at=None):
+            self._may_start()
+            remove_container(attempt, self.grip.driver, self.attempt.worker)
+
+    def _consent(self) -> None:
+        """At the last moment, with the driver's lock held, from the database: what is cancelled, or not ours, must not start."""
+        patiently(self._hear_of_cancel, self.grip.pause)
+        self._may_start()
+        self.grip.renew()
 
     def _hear_of_cancel(self) -> None:
-        """From the database itself, at the last moment: what has not started must not start."""
         if Job.objects.filter(pk=self.attempt.job_id, cancel_requested_at__isnull=False).exists():
             self.grip.cancelled = True
 

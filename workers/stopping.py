@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
+
+from django.db import transaction
 
 from jobs.clock import Now
+from jobs.moves import record
 
+from . import evidence
 from .drivers.protocol import Handle, Unavailable
-from .grip import Grip
+from .grip import Grip, Left
+from .patience import patiently
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +43,23 @@ class Stopper:
 
     def _write_down(self, code: str, detail: str) -> None:
         """Durable before it is carried out: whoever goes on with the attempt carries it out, too."""
-        self.grip.write(stop_code=code, stop_detail=detail, stop_requested_at=Now())
-        self.grip.attempt.stop_code, self.grip.attempt.stop_detail = code, detail
+        attempt = self.grip.attempt
+        scene = evidence.scene(attempt, self.grip.driver, self.handle) if code.startswith("timeout_") else None
+        patiently(lambda: self._write(code, detail, scene), self.grip.pause)
+        attempt.stop_code, attempt.stop_detail = code, detail
         self.grip.deadlines.stopping()
+
+    def _write(self, code: str, detail: str, scene: dict[str, Any] | None) -> None:
+        with transaction.atomic():
+            if not self.grip.ours().update(stop_code=code, stop_detail=detail, stop_requested_at=Now()):
+                raise Left
+            if scene is not None:
+                record(self.grip.attempt, evidence.KIND, actor=self.grip.attempt.worker, data={"why": detail, **scene})
 
     def _take_step(self) -> None:
         """Ask once; kill when the grace is over, and again while it is still there."""
         grip = self.grip
+        grip.be_sure()
         if grip.deadlines.grace_left() > 0:
             if not self._asked:
                 grip.driver.stop(self.handle, grip.spec.timeouts.grace)

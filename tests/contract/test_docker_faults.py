@@ -13,7 +13,8 @@ import pytest
 
 from tests.contract.docker_yard import Yard, open_yard
 from workers.drivers.docker.driver import DockerDriver
-from workers.drivers.protocol import Line, Phase, Unavailable
+from workers.drivers.docker.locks import HostLocks
+from workers.drivers.protocol import Line, Phase, PullProgress, Unavailable
 
 pytestmark = pytest.mark.docker
 ENGINE = "/var/run/docker.sock"
@@ -118,3 +119,19 @@ def test_a_log_that_breaks_off_again_and_again_is_read_exactly(yard: Yard, tmp_p
                 done = over
     assert next(breaks, None) is None
     assert b"".join(line.data for line in lines) == b"".join(b"%d\n" % number for number in range(1, 20_001))
+
+
+def test_who_waits_for_anothers_pull_of_the_same_image_can_be_called_off(yard: Yard) -> None:
+    class CalledOffError(Exception):
+        pass
+
+    def call_off(progress: PullProgress) -> None:
+        said.append(progress.status)
+        if len(said) > 3:
+            raise CalledOffError
+
+    said: list[str] = []
+    image = "127.0.0.1:1/nobody/has:1"
+    with HostLocks(yard.lock_dir).named(f"pull {image} None", 1), pytest.raises(CalledOffError):
+        yard.driver.resolve(image, None, call_off)
+    assert set(said) == {"waiting: another job is pulling it"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import uuid
@@ -15,7 +16,7 @@ import pytest
 from tests.contract.conftest import SpecMaker
 from tests.contract.following import eventually, follow, judged, processes_with, run, text, until_over, until_said
 from tests.contract.harness import Harness
-from workers.drivers.protocol import LABEL_INSTALLATION, ContainerSpec, Driver, Handle, Phase, Refused
+from workers.drivers.protocol import LABEL_INSTALLATION, ContainerSpec, Driver, Handle, Inspectable, Phase, Refused
 
 ROOT = Path(__file__).parents[2]
 COUNTED = "echo start >> starts; sleep 0.5; cat starts"
@@ -69,6 +70,70 @@ def test_eight_processes_start_it_once(harness: Harness, driver: Driver, counted
     handles = {handle_from(each) for each in workers}
     assert len(handles) == 1
     assert text(follow(driver, handles.pop()), "stdout") == b"start\n"
+
+
+HELD_UP = """
+import json, os, signal, sys
+{source}
+from workers.drivers.protocol import ContainerSpec
+asked = []
+def consent():
+    asked.append(1)
+    if len(asked) == 2:
+        os.kill(os.getpid(), signal.SIGSTOP)
+handle = driver.start(ContainerSpec(**json.loads(sys.argv[1])), consent)
+print(json.dumps(handle.as_json()), flush=True)
+"""
+
+
+def test_who_is_frozen_right_before_the_start_keeps_others_out(
+    harness: Harness, driver: Driver, counted: ContainerSpec
+) -> None:
+    """Else it would wake and start what another had started, followed to its end and perhaps removed by then."""
+    argv = [sys.executable, "-c", HELD_UP.format(source=harness.source), json.dumps(asdict(counted))]
+    first = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    eventually(lambda: ") T " in Path(f"/proc/{first.pid}/stat").read_text())
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(harness.another().start, counted)
+        try:
+            with pytest.raises(TimeoutError):
+                second.result(1)
+            assert (found := driver.find(counted.name)) and found.started_at is None
+        finally:
+            first.send_signal(signal.SIGCONT)
+        assert second.result(20) == handle_from(first)
+    assert text(follow(driver, second.result()), "stdout") == b"start\n"
+
+
+def test_without_consent_nothing_is_started(driver: Driver, counted: ContainerSpec) -> None:
+    class NoError(Exception):
+        pass
+
+    def refuse() -> None:
+        raise NoError
+
+    with pytest.raises(NoError):
+        driver.start(counted, refuse)
+    assert driver.find(counted.name) is None
+    answers = iter([None])
+    with pytest.raises(StopIteration):
+        driver.start(counted, lambda: next(answers))
+    assert (found := driver.find(counted.name)) and found.phase is Phase.CREATED
+    assert text(follow(driver, driver.start(counted)), "stdout") == b"start\n"
+
+
+def test_what_goes_on_inside_is_listed(driver: Driver, spec: SpecMaker) -> None:
+    handle = driver.start(spec("echo ready; sleep 4321; echo"))
+    until_said(driver, handle, b"ready")
+    assert isinstance(driver, Inspectable)
+    eventually(lambda: any(one.command == "sleep 4321" for one in driver.processes(handle)))
+    one = next(one for one in driver.processes(handle) if one.command == "sleep 4321")
+    assert (one.state, one.cpu_seconds < 5, one.pid > 1) == ("S", True, True)
+    driver.stop(handle, 0)
+    until_over(driver, handle)
+    assert driver.processes(handle) == []
+    driver.remove(handle)
+    assert driver.processes(handle) == []
 
 
 def test_an_exited_namesake_is_never_started_again(driver: Driver, counted: ContainerSpec) -> None:

@@ -22,6 +22,7 @@ class Try:
     boot: str = ""
     stale: bool = False  # its lease is over
     grace_over: bool = False
+    begun: bool = True
 
     @property
     def is_active(self) -> bool:
@@ -81,8 +82,9 @@ class Model:
     def ended(self, job: Known, state: str, verdict: Verdict | None, *, begun: bool = True) -> None:
         known = job.attempt
         unbegun = state == "lost" and not begun
-        known.state = state
-        tries = sum(1 for one in job.tries[job.before :] if not (one.state == "lost" and one.fence == 0))
+        known.state, known.begun = state, begun
+        known.fence += state == "lost"  # whoever still had it has it no longer
+        tries = sum(one.begun for one in job.tries[job.before :])
         allowed = verdict is not None and verdict.kind.value in job.on and tries < job.max_attempts
         if (unbegun or allowed) and not job.cancel:
             job.state = "queued"

@@ -138,6 +138,16 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class RunningProcess:
+    """One process of a running container. `state` is the kernel's letter: R runs, S sleeps, D waits for a disk …"""
+
+    pid: int
+    state: str
+    cpu_seconds: float
+    command: str
+
+
+@dataclass(frozen=True)
 class Image:
     """A resolved image. `digest` pins it (`repo@sha256:…`), or is the local image id where it came from no registry."""
 
@@ -171,13 +181,21 @@ class Engine:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+def unasked() -> None:
+    """The consent of who needs none."""
+
+
 class Driver(Protocol):
     """Six operations. All may raise `Unavailable`; all but `start` may be repeated at will by anyone, any time."""
 
     name: str
 
-    def start(self, spec: ContainerSpec) -> Handle:
+    def start(self, spec: ContainerSpec, consent: Callable[[], None] = unasked) -> Handle:
         """Start the container, or find the one already started under this name.
+
+        `consent` is called before the container is made and again before it is started, each time while no other
+        process of this host can start it. What it raises comes out, and nothing is started then: whoever was held up
+        until the container had run and was removed must not run it a second time.
 
         Twice means once: a namesake with our labels that is `created` is started, one that is running or has exited
         is returned as it is and never started again. A namesake without our labels raises `Refused`. What can never
@@ -246,4 +264,13 @@ class Metered(Protocol):
 
     def usage(self, handle: Handle) -> Usage | None:
         """One sample, at once; None when it is not running."""
+        ...
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """Of drivers that can say what goes on inside a container."""
+
+    def processes(self, handle: Handle) -> list[RunningProcess]:
+        """All of its processes, at once; none when it is not running."""
         ...

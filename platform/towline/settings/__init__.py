@@ -89,7 +89,8 @@ POSTGRES_OPTIONS: dict[str, Any] = {
     "pool": {"min_size": 1, "max_size": ENVIRONMENT.TOWLINE_SLOTS + 16, "timeout": 15},
     "connect_timeout": 10,
     "tcp_user_timeout": 30_000,
-    "options": "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000",
+    # The second is for who is frozen in the middle of a transaction: until it is over, the others wait for its locks.
+    "options": "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=20000",
 }
 
 

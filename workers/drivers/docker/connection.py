@@ -57,6 +57,16 @@ class Connection:
             client = self._local.client = self._connect()
         return client
 
+    @contextmanager
+    def anew(self) -> Iterator[Connection]:
+        """Another connection to the same engine, for a while: whether it still takes any is what a kept one does not show."""
+        another = Connection(self._base_url, self._timeout)
+        try:
+            yield another
+        finally:
+            if (client := getattr(another._local, "client", None)) is not None:
+                client.close()
+
     def _connect(self) -> APIClient:
         """The version is agreed on once: a client that asks for it costs 7 ms, and every log reader is a new thread."""
         where: dict[str, Any] = {"base_url": self._base_url} if self._base_url else dict(kwargs_from_env())

@@ -21,7 +21,9 @@ from workers.drivers.docker.locks import HostLocks
 from workers.drivers.docker.logs import LogReader
 from workers.drivers.docker.refusals import NO_GPU
 from workers.drivers.docker.start import Starter
+from workers.drivers.docker.top import ARGUMENTS, processes_of
 from workers.drivers.docker.usage import usage_of
+from workers.drivers.docker.witness import witness_of
 from workers.drivers.protocol import (
     LABEL_INSTALLATION,
     ContainerSpec,
@@ -33,8 +35,10 @@ from workers.drivers.protocol import (
     Phase,
     PullProgress,
     Refused,
+    RunningProcess,
     Unavailable,
     Usage,
+    unasked,
 )
 
 GIB = 1024**3
@@ -77,17 +81,19 @@ class DockerDriver:
         self._starter = Starter(self._connection, locks, slots, start_seconds, log_bytes)
         self._images = ImageStore(self._connection, locks, pull_silence_seconds)
 
-    def start(self, spec: ContainerSpec) -> Handle:
+    def start(self, spec: ContainerSpec, consent: Callable[[], None] = unasked) -> Handle:
         """See the protocol. A container that cannot start stays as an exited one with `error`."""
         if spec.gpus and not self._has_gpus():
             raise Refused(NO_GPU)
-        return self._starter.start(spec, self._known().id).handle
+        return self._starter.start(spec, self._known().id, consent).handle
 
     def inspect(self, handle: Handle) -> Observation:
         seen = self._look(handle)
-        if seen.phase is Phase.EXITED and not seen.error and seen.exit_code in INIT_EXIT_CODES:
-            return self._with_last_words_of_init(seen)
-        return seen
+        if seen.phase is not Phase.EXITED or seen.error or not seen.exit_code:
+            return seen
+        if seen.exit_code in INIT_EXIT_CODES:
+            seen = self._with_last_words_of_init(seen)
+        return seen if seen.error or seen.oom_killed else self._with_what_the_engine_did(seen)
 
     def find(self, name: str) -> Observation | None:
         with asking(f"find {name}"):
@@ -142,6 +148,15 @@ class DockerDriver:
             except NotFound:
                 return None
 
+    def processes(self, handle: Handle) -> list[RunningProcess]:
+        with asking(f"list the processes of {handle.name}"):
+            try:
+                return processes_of(self._connection.client.top(handle.uid, ARGUMENTS))
+            except APIError as error:
+                if error.status_code in {404, 409}:  # gone; not running
+                    return []
+                raise
+
     def _look(self, handle: Handle) -> Observation:
         if handle.place != self._known().id:
             raise Unavailable(f"{handle.name} is on the engine {handle.place}, this one is {self._known().id}")
@@ -175,6 +190,14 @@ class DockerDriver:
             return seen
         built_for = {"ImageArchitecture": image["Architecture"], "EngineArchitecture": self._known().arch}
         return dataclasses.replace(seen, error=line, raw={**seen.raw, **built_for})
+
+    def _with_what_the_engine_did(self, seen: Observation) -> Observation:
+        with asking(f"tell what it did to {seen.handle.name}"):
+            witness = witness_of(self._connection, seen.handle.uid)
+        told = {"EngineSignals": ", ".join(witness.kills)} if witness.kills else {}
+        if witness.took_along(seen):
+            told |= {"EngineStarted": f"{witness.up_since}", "LiveRestore": f"{witness.live_restore}"}
+        return dataclasses.replace(seen, raw={**seen.raw, **told}) if told else seen
 
     def _has_gpus(self) -> bool:
         with asking("tell about its GPUs"):

@@ -27,6 +27,8 @@ from workers.drivers.protocol import Image, PullProgress, Refused, Unavailable
 IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 ONE_PULL_SECONDS = 3600.0
 
+ELSEWHERE = PullProgress(0, 0, "waiting: another job is pulling it")
+
 Progress = Callable[[PullProgress], None]
 
 
@@ -46,7 +48,7 @@ class ImageStore:
                 return image
             if IMAGE_ID.fullmatch(name):
                 raise Refused(pull_verdict("image_not_found", name, arch, "an image id cannot be pulled"))
-            with self.locks.named(f"pull {name} {arch}", ONE_PULL_SECONDS):
+            with self.locks.named(f"pull {name} {arch}", ONE_PULL_SECONDS, lambda: progress(ELSEWHERE)):
                 return self._local(name, arch) or self._pulled(name, arch, progress)
 
     def _local(self, name: str, arch: str | None) -> Image | None:

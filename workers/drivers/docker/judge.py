@@ -94,6 +94,8 @@ def judge(seen: Observation) -> Verdict | None:
         return None
     if seen.oom_killed:
         return _out_of_memory(seen)
+    if "EngineStarted" in seen.raw:
+        return _taken_along(seen)
     return _by_exit_code(seen)
 
 
@@ -125,6 +127,15 @@ def _out_of_memory(seen: Observation) -> Verdict:
         return Verdict("oom_killed", f"The container ran out of memory (limit {limit}).", _facts(seen), remedy)
     summary = f"A process ran out of memory (limit {limit}); the main one then ended with exit code {seen.exit_code}."
     return Verdict("oom_child", summary, _facts(seen), remedy)
+
+
+def _taken_along(seen: Observation) -> Verdict:
+    return Verdict(
+        "engine_unavailable",
+        "The engine was stopped while the job ran, and ended its container.",
+        (f"the engine was started again: {seen.raw['EngineStarted']}", *_facts(seen)),
+        "Set `live-restore` in the engine's daemon.json: containers then outlive it. A retry on `platform` runs it again.",
+    )
 
 
 def _by_exit_code(seen: Observation) -> Verdict:
@@ -170,6 +181,8 @@ def _facts(seen: Observation) -> tuple[str, ...]:
     known = [f"exit code: {seen.exit_code}", f"OOMKilled: {seen.oom_killed}"]
     known += [f"{key}: {state[key]}" for key in ("Status", "StartedAt", "FinishedAt") if state.get(key)]
     known += [f"{key}: {seen.raw[key]}" for key in ("ImageArchitecture", "EngineArchitecture") if key in seen.raw]
+    if "EngineSignals" in seen.raw:
+        known.append(f"the engine was asked to send it signal {seen.raw['EngineSignals']}")
     return tuple(known)
 
 

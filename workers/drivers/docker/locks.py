@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 from zlib import crc32
 
-from workers.drivers.protocol import Unavailable
+from workers.drivers.protocol import Unavailable, unasked
 
 FILES = 256
 POLL_SECONDS = 0.02
@@ -30,9 +30,12 @@ class HostLocks:
         self._queues_lock = threading.Lock()
 
     @contextmanager
-    def named(self, name: str, wait_seconds: float) -> Iterator[None]:
-        """Hold the lock of this name. Raises `Unavailable` when another holds it for longer than `wait_seconds`."""
-        with self._one_of([f"name-{crc32(name.encode()) % FILES}"], wait_seconds, what=name):
+    def named(self, name: str, wait_seconds: float, waiting: Callable[[], None] = unasked) -> Iterator[None]:
+        """Hold the lock of this name. Raises `Unavailable` when another holds it for longer than `wait_seconds`.
+
+        `waiting` is called now and then until it is ours; what it raises ends the wait.
+        """
+        with self._one_of([f"name-{crc32(name.encode()) % FILES}"], wait_seconds, what=name, waiting=waiting):
             yield
 
     @contextmanager
@@ -58,9 +61,12 @@ class HostLocks:
             return self._queues.setdefault(kind, threading.Semaphore(count))
 
     @contextmanager
-    def _one_of(self, files: list[str], wait_seconds: float, what: str) -> Iterator[None]:
+    def _one_of(
+        self, files: list[str], wait_seconds: float, what: str, waiting: Callable[[], None] = unasked
+    ) -> Iterator[None]:
         until = time.monotonic() + wait_seconds
         while (held := self._try(files)) is None:
+            waiting()
             if time.monotonic() >= until:
                 raise Unavailable(f"another process of this host has held {what} for {wait_seconds:g} s")
             time.sleep(POLL_SECONDS)

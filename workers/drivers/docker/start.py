@@ -6,6 +6,7 @@ it starts an exited container again without a word.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +34,16 @@ class Starter:
     start_seconds: float
     log_bytes: int
 
-    def start(self, spec: ContainerSpec, place: str) -> Observation:
+    def start(self, spec: ContainerSpec, place: str, consent: Callable[[], None]) -> Observation:
         """Raises `Refused` for what the engine will never create, and for a stranger under the name."""
         with self.locks.named(spec.name, self.start_seconds), asking(f"start {spec.name}"):
-            found = self._find_or_create(spec, place)
+            found = self._find(spec, place)
+            if found is None:
+                consent()
+                found = self._create(spec, place)
             if found.phase is Phase.CREATED:
                 with self.locks.slot("start", self.slots, self.start_seconds):
+                    consent()
                     self._run(found.handle.uid, spec)
             return found
 
@@ -46,13 +51,13 @@ class Starter:
     def _client(self) -> APIClient:
         return self.connection.client
 
-    def _find_or_create(self, spec: ContainerSpec, place: str) -> Observation:
+    def _find(self, spec: ContainerSpec, place: str) -> Observation | None:
         found = self._adopt(spec, place)
         if found is not None and found.phase is Phase.CREATED and spec.stdin is not None:
             # Whoever created it may have attached before dying: the engine would end the stdin where that one ended.
             self._client.remove_container(found.handle.uid, v=True)
-            found = None
-        return found or self._create(spec, place)
+            return None
+        return found
 
     def _adopt(self, spec: ContainerSpec, place: str) -> Observation | None:
         try:

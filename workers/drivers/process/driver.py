@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,10 @@ from workers.drivers.protocol import (
     Observation,
     Phase,
     Refused,
+    RunningProcess,
     Unavailable,
     Usage,
+    unasked,
 )
 
 SILENCE_SECONDS = 5.0  # after which `logs` lets its caller look around
@@ -47,13 +49,15 @@ class ProcessDriver:
             self.root = root.resolve()
             self.place = engine.place_of(self.root)
 
-    def start(self, spec: ContainerSpec) -> Handle:
+    def start(self, spec: ContainerSpec, consent: Callable[[], None] = unasked) -> Handle:
         launch = plan(spec)
         folder = Folder(self.root, spec.name)
         with border():
-            folder.make(spec, launch)
+            if not folder.is_there():
+                consent()
+                folder.make(spec, launch)
             identity = _require_ours(folder, spec.labels)
-            start_once(folder)
+            start_once(folder, consent)
         return self._handle(spec.name, identity)
 
     def inspect(self, handle: Handle) -> Observation:
@@ -111,14 +115,23 @@ class ProcessDriver:
             return engine.probe(self.root)
 
     def usage(self, handle: Handle) -> Usage | None:
-        folder = Folder(self.root, handle.name)
-        started = folder.read(files.STARTED)
+        shim = self._shim(handle)
+        return None if shim is None else _usage(shim, Folder(self.root, handle.name))
+
+    def processes(self, handle: Handle) -> list[RunningProcess]:
+        shim = self._shim(handle)
+        pids = subtree.descendants(shim.pid) if shim else []
+        return [_running(seen) for pid in pids if (seen := subtree.look(pid))]
+
+    def _shim(self, handle: Handle) -> subtree.Process | None:
+        """Of a running job; a pid that another process has by now is not taken for it."""
+        started = Folder(self.root, handle.name).read(files.STARTED)
         if started is None or self.inspect(handle).phase is not Phase.RUNNING:
             return None
         shim = subtree.look(started["pid"])
         if shim is None or (shim.start_ticks, subtree.boot_id()) != (started["start_ticks"], started["boot_id"]):
             return None
-        return _usage(shim, folder)
+        return shim
 
     def _follow(self, handle: Handle, tail: Tail) -> Iterator[Line]:
         """A look before each read: what is over then has nothing more to come behind that read."""
@@ -193,6 +206,10 @@ def _lost(started: Mapping[str, Any] | None) -> dict[str, Any]:
     rebooted = started is not None and started["boot_id"] != subtree.boot_id()
     why = "the machine was restarted" if rebooted else "its shim and its guard were killed"
     return {"exit_code": None, "cause": "container_vanished", "error": f"{why} while the job ran"}
+
+
+def _running(seen: subtree.Process) -> RunningProcess:
+    return RunningProcess(seen.pid, seen.letter, seen.own_ticks / subtree.TICKS_A_SECOND, subtree.command(seen.pid))
 
 
 def _usage(shim: subtree.Process, folder: Folder) -> Usage:

@@ -34,12 +34,16 @@ class Folder:
     def has(self, file: str) -> bool:
         return (self.path / file).exists()
 
+    def is_there(self) -> bool:
+        """Ours or not."""
+        return os.path.lexists(self.path)
+
     def make(self, spec: ContainerSpec, launch: dict[str, Any]) -> None:
         """Come to be with everything in it, or find that the name is taken: then change nothing.
 
         The rename is the one decision. It would replace an empty folder, so one of those is asked for first.
         """
-        if os.path.lexists(self.path):
+        if self.is_there():
             return
         _sweep(self.root / DRAFTS)
         draft = self._draft()
@@ -49,7 +53,7 @@ class Folder:
             draft.rename(self.path)
         except OSError:  # ENOTEMPTY, EEXIST or ENOTDIR, by file system
             shutil.rmtree(draft, ignore_errors=True)
-            if not os.path.lexists(self.path):
+            if not self.is_there():
                 raise
         files.sync_folder(str(self.root))
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from workers.drivers.process import files, shim
@@ -15,12 +16,16 @@ from workers.drivers.protocol import Unavailable
 START_SECONDS = 15.0
 
 
-def start_once(folder: Folder) -> None:
-    """Returns when the start is on the disk, whoever made it. Raises `Unavailable` if that takes too long."""
+def start_once(folder: Folder, consent: Callable[[], None]) -> None:
+    """Returns when the start is on the disk, whoever made it. Raises `Unavailable` if that takes too long.
+
+    `consent` is asked with the lock held: who is held up there holds up everybody else, too.
+    """
     limit = time.monotonic() + START_SECONDS
     while not folder.has(files.STARTED):
         with folder.locked() as lock:
             if lock is not None and not folder.has(files.STARTED):
+                consent()
                 _start_shim(folder, lock)
                 return
         if time.monotonic() > limit:

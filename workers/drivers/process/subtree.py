@@ -43,6 +43,7 @@ class Process:
     def __init__(self, pid: int, stat: bytes) -> None:
         fields = stat[stat.rindex(b")") + 2 :].split()
         self.pid = pid
+        self.letter = fields[0].decode()  # of what it does: R, S, D …
         self.parent = int(fields[1])
         self.group = int(fields[2])
         self.own_ticks = int(fields[11]) + int(fields[12])
@@ -56,6 +57,11 @@ def look(pid: int) -> Process | None:
     """None if there is no such process."""
     stat = _read(f"/proc/{pid}/stat")
     return Process(pid, stat) if stat else None
+
+
+def command(pid: int) -> str:
+    """With its arguments; empty for a zombie."""
+    return _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
 
 
 def descendants(pid: int, enough: int = 2**31) -> list[int]:

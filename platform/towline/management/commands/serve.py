@@ -88,7 +88,7 @@ def serve_run() -> None:
     from celery import signals
     from celery.utils.nodenames import worker_direct
 
-    from workers import keeper
+    from workers import keeper, naming
     from workers.drivers.protocol import Unavailable
     from workers.engines import offered
     from workers.hearing import Hearing
@@ -98,6 +98,10 @@ def serve_run() -> None:
         ours = keeper.Keeper(name, offered())
     except Unavailable as error:
         raise CommandError(f"no engine to run jobs on: {error}. Start it, or set TOWLINE_RUNTIMES.") from error
+    try:
+        naming.await_name(name)
+    except naming.NameTakenError as error:
+        raise CommandError(str(error)) from error
     keeper.install(ours)
     ears = Hearing(name, keeper=ours)
 

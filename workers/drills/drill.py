@@ -44,7 +44,7 @@ class Drill(ABC):
 
     name: ClassVar[str]
     about: ClassVar[str]
-    disturbs: ClassVar[str] = ""
+    disturbs: str = ""
     takes: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod

@@ -16,9 +16,8 @@ from .witness import (
     count,
     online,
     see_it_survive,
+    see_success,
     see_workers_steady,
-    standing,
-    succeeded_at_once,
     survives,
 )
 
@@ -56,6 +55,6 @@ class LostDatabase(Drill):
             cursor.execute(HANG_UP)
             scene.tell(f"{cursor.fetchone()[0]} connections are ended")
         fresh = count(scene, 3)
-        scene.watch("fresh", lambda: succeeded_at_once(fresh), otherwise=lambda: standing(fresh))
+        see_success(scene, "fresh", fresh)
         see_it_survive(scene, witness)
         see_workers_steady(scene, before)

@@ -36,6 +36,7 @@ class FillDisk(Drill):
         "with --folder, in a small file system of yours."
     )
     takes = frozenset({"folder"})
+    folder: Path | None = None
 
     def look(self, scene: Scene) -> None:
         self.folder = scene.ways.folder
@@ -106,8 +107,8 @@ class FillDisk(Drill):
         scene.judge("quota", held, seconds=taken, detail=detail)
 
 
-def refuse_unless_small(folder: Path) -> None:
-    """A file system of its own and no larger than LARGEST_BYTES, so that nothing else can run out of room."""
+def refuse_unless_small(folder: Path, largest: int = LARGEST_BYTES) -> None:
+    """A file system of its own and of at most `largest` bytes, so that nothing else can run out of room."""
     try:
         room = os.statvfs(folder)
         device = folder.stat().st_dev
@@ -115,8 +116,8 @@ def refuse_unless_small(folder: Path) -> None:
         raise Refused(f"--folder {folder}: {error.strerror}") from error
     if device in {Path("/").stat().st_dev, settings.TOWLINE.TOWLINE_DATA_DIR.stat().st_dev}:
         raise Refused(f"--folder {folder} is no file system of its own: mount a small one there (tmpfs, or a loop)")
-    if (size := room.f_blocks * room.f_frsize) > LARGEST_BYTES:
-        raise Refused(f"--folder {folder} has {human_bytes(size)}: at most {human_bytes(LARGEST_BYTES)} are filled")
+    if (size := room.f_blocks * room.f_frsize) > largest:
+        raise Refused(f"--folder {folder} has {human_bytes(size)}: at most {human_bytes(largest)} are filled")
 
 
 def found_no_room(job: Job) -> bool:

@@ -21,9 +21,9 @@ from .witness import (
     count,
     online,
     see_it_survive,
+    see_success,
     see_workers_steady,
     standing,
-    succeeded_at_once,
     survives,
     texts,
 )
@@ -36,8 +36,9 @@ ENDED = ("killed_by_signal", "container_vanished")
 class StopEngine(Drill):
     name = "stop-engine"
     about = "The Docker engine is stopped and started again by commands of yours, while a job runs and another comes."
-    disturbs = "without live-restore, every container of that engine ends, others' too"
+    disturbs = "without live-restore, every container of that engine ends, whoever started it"
     takes = frozenset({"stop", "start", "limit"})
+    live_restore = False
 
     def look(self, scene: Scene) -> None:
         if not (scene.ways.stop and scene.ways.start):
@@ -75,7 +76,7 @@ class StopEngine(Drill):
         scene.order(self.start)
         if not scene.watch("back", answers, otherwise=lambda: "it does not answer: start it by hand now"):
             raise CutShort
-        scene.watch("fresh", lambda: succeeded_at_once(fresh), otherwise=lambda: standing(fresh))
+        see_success(scene, "fresh", fresh)
         if self.live_restore:
             see_it_survive(scene, witness)
         else:

@@ -11,13 +11,11 @@ from typing import Any
 import redis
 from django.conf import settings
 
-from jobs.models import Job
-
 from .drill import CutShort, Drill, Refused
 from .ground import choose_worker
 from .promise import Bounds, Promise
 from .scene import Scene
-from .witness import call_witness, count, see_it_survive, standing, succeeded_at_once, survives
+from .witness import call_witness, count, see_it_survive, see_success, survives
 
 BURST = 5
 QUEUED = 3
@@ -84,7 +82,7 @@ class RestartRedis(Drill):
         fresh = count(scene, 3)
         if not scene.watch("back", self._is_new, otherwise=lambda: "nobody started it again: start it by hand now"):
             raise CutShort
-        scene.watch("fresh", lambda: succeeded_at_once(fresh), otherwise=lambda: standing(fresh))
+        see_success(scene, "fresh", fresh)
         see_it_survive(scene, witness)
 
     def _is_new(self) -> bool:
@@ -130,14 +128,6 @@ class FlushRedis(Drill):
         scene.tell("FLUSHALL")
         for server in self.servers:
             server.flushall()
-        self._watch(scene, "burst", burst)
+        see_success(scene, "burst", *burst)
         see_it_survive(scene, witness)
-        self._watch(scene, "waiting", waiting)
-
-    @staticmethod
-    def _watch(scene: Scene, key: str, jobs: list[Job]) -> None:
-        scene.watch(
-            key,
-            lambda: all(map(succeeded_at_once, jobs)),
-            otherwise=lambda: "; ".join(standing(job) for job in jobs if not succeeded_at_once(job)),
-        )
+        see_success(scene, "waiting", *waiting)

@@ -28,8 +28,8 @@ from .witness import (
     count,
     is_followed,
     see_it_survive,
+    see_success,
     standing,
-    succeeded_at_once,
     survives,
 )
 
@@ -65,6 +65,7 @@ class _EndsWorker(Drill):
             "adopted",
             lambda: adoptions(witness.job) > witness.adoptions,
             otherwise=lambda: standing(witness.job),
+            hopeless=lambda: witness.attempt.is_final,
         )
         if not (back or taken_up):
             raise CutShort
@@ -137,6 +138,7 @@ class FreezeWorker(Drill):
     name = "freeze-worker"
     about = "SIGSTOP for a run worker of this host until its leases are over, then SIGCONT."
     disturbs = "its jobs run on without being followed meanwhile; other workers may adopt them"
+    seconds = 0.0
 
     def look(self, scene: Scene) -> None:
         process_of(choose_worker(scene, here=True), killing=True)
@@ -220,7 +222,7 @@ class DeafWorker(Drill):
         scene.judge("avoided", held, detail=detail)
         healed = lambda: state_of(worker.name) == WorkerState.ONLINE  # noqa: E731
         scene.watch("healed", healed, otherwise=lambda: f"it is {state_of(worker.name)}")
-        scene.watch("given", lambda: succeeded_at_once(given), otherwise=lambda: standing(given))
+        see_success(scene, "given", given)
         see_it_survive(scene, witness)
 
     def _is_avoided(self, scene: Scene, name: str) -> tuple[bool, str]:

@@ -81,23 +81,34 @@ class Scene:
         self._audience.found(self.findings[key])
         return held
 
-    def watch(self, key: str, seen: Callable[[], bool], *, otherwise: Callable[[], str] = str) -> bool:
-        """Judge whether it is seen within the promise's seconds from now; `otherwise` says what was seen instead."""
-        taken = self.until(seen, self._promises[key].seconds or 0)
+    def watch(
+        self,
+        key: str,
+        seen: Callable[[], bool],
+        *,
+        otherwise: Callable[[], str] = str,
+        hopeless: Callable[[], bool] = bool,
+    ) -> bool:
+        """Judge whether it is seen within the promise's seconds from now; `otherwise` says what was seen instead.
+
+        `hopeless`: it will not be seen any more.
+        """
+        taken = self.until(seen, self._promises[key].seconds or 0, hopeless)
         return self.judge(key, taken is not None, seconds=taken, detail="" if taken is not None else otherwise())
 
-    def until(self, seen: Callable[[], bool], seconds: float) -> float | None:
+    def until(self, seen: Callable[[], bool], seconds: float, hopeless: Callable[[], bool] = bool) -> float | None:
         """How long it took; None: not within that time. A database that does not answer shows nothing."""
         began = time.monotonic()
-        while True:
+        while time.monotonic() - began <= seconds:
             try:
                 if seen():
                     return time.monotonic() - began
+                if hopeless():
+                    return None
             except DATABASE_TROUBLE:
                 connection.close()
-            if time.monotonic() - began > seconds:
-                return None
             time.sleep(POLL_SECONDS)
+        return None
 
     def unseen(self) -> list[Finding]:
         missing = [promise for key, promise in self._promises.items() if key not in self.findings]

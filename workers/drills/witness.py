@@ -51,7 +51,7 @@ def survives(bounds: Bounds) -> tuple[Promise, ...]:
 
 def see_it_survive(scene: Scene, witness: Witness) -> None:
     """Judges the promises of `survives`. Raises CutShort for a job that does not end."""
-    if not scene.watch("ends", lambda: succeeded_at_once(witness.job), otherwise=lambda: standing(witness.job)):
+    if not see_success(scene, "ends", witness.job):
         raise CutShort
     attempt = witness.attempt
     uid = (attempt.handle or {}).get("uid")
@@ -59,6 +59,20 @@ def see_it_survive(scene: Scene, witness: Witness) -> None:
     wrong = miscount(texts(attempt), witness.lines)
     scene.judge("log", not wrong, detail=wrong)
     scene.watch("removed", lambda: is_removed(scene, witness.attempt))
+
+
+def see_success(scene: Scene, key: str, *jobs: Job) -> bool:
+    """Judges whether all succeed at their first attempt. One that is over otherwise ends the wait."""
+
+    def those_wanting() -> list[Job]:
+        return [job for job in jobs if not succeeded_at_once(job)]
+
+    return scene.watch(
+        key,
+        lambda: not those_wanting(),
+        otherwise=lambda: "; ".join(map(standing, those_wanting())),
+        hopeless=lambda: any(job.is_final for job in those_wanting()),
+    )
 
 
 def call_witness(scene: Scene, **spec: Any) -> Witness:
@@ -96,6 +110,8 @@ def begun(scene: Scene, job: Job) -> Attempt:
 def standing(job: Job) -> str:
     """How it stands, for who expected something else."""
     job.refresh_from_db()
+    if job.verdict_code == "worker_lost":
+        return "it is lost: no worker was there all through the grace. Raise TOWLINE_ADOPTION_GRACE_SECONDS"
     why = job.verdict_code or (f"{job.waiting_reason} {job.waiting_detail}".strip())
     return f"it is {job.state}, attempt {job.attempts_count}" + (f": {why}" if why else "")
 

@@ -19,6 +19,7 @@ from workers.suites.running import DEMO_IMAGE
 from .drill import Refused
 from .scene import LABEL, Scene
 
+CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 RUNTIMES = ("docker", "process")  # the first that a worker offers
 
 
@@ -80,8 +81,8 @@ def reaches(scene: Scene) -> bool:
     return any(engine["id"] == here for engine in scene.worker.engines)
 
 
-def process_of(worker: Worker, *, killing: bool) -> int:
-    """Its process id on this host, looked at before anything is sent there."""
+def process_of(worker: Worker, *, ending: bool) -> int:
+    """Its process id on this host, looked at before anything is sent there. `ending`: it is to end."""
     pid = worker.pid
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -94,8 +95,14 @@ def process_of(worker: Worker, *, killing: bool) -> int:
         ) from error
     if b"serve\0run" not in command:
         raise Refused(f"process {pid} is not {worker.name}'s: is it in a container? Run the drill in there")
-    if killing and pid == 1:
+    if pid == 1:
+        raise Refused(f"{worker.name} is process 1 of its container, which can't be killed or frozen from inside")
+    if ending and _parent_of(pid) == 1 and any(mark.exists() for mark in CONTAINER_MARKS):
         raise Refused(
-            f"{worker.name} is process 1 of its container, which nobody in there can kill or freeze: do it from outside"
+            f"this container ends with {worker.name}, and the drill with it: run it elsewhere, with --command"
         )
     return pid
+
+
+def _parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])

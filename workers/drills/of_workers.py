@@ -42,18 +42,17 @@ class _EndsWorker(Drill):
     """What killing and stopping have in common."""
 
     takes = frozenset({"command", "limit"})
-    killing = False
 
     def look(self, scene: Scene) -> None:
         worker = choose_worker(scene, here=not scene.ways.command)
         if not scene.ways.command:
-            process_of(worker, killing=self.killing)
+            process_of(worker, ending=True)
 
     def end(self, scene: Scene, number: signal.Signals) -> None:
         if scene.ways.command:
             scene.order(scene.ways.command)
         else:
-            pid = process_of(scene.worker, killing=self.killing)
+            pid = process_of(scene.worker, ending=True)
             scene.tell(f"{number.name} to {scene.worker}, process {pid}")
             os.kill(pid, number)
 
@@ -83,7 +82,6 @@ class KillWorker(_EndsWorker):
     name = "kill-worker"
     about = "SIGKILL for a run worker of this host while a job runs on it."
     disturbs = "its jobs run on without being followed until the worker is back"
-    killing = True
 
     def promises(self, bounds: Bounds) -> Iterable[Promise]:
         return (_back(bounds), _adopted(bounds), *survives(bounds))
@@ -141,7 +139,7 @@ class FreezeWorker(Drill):
     seconds = 0.0
 
     def look(self, scene: Scene) -> None:
-        process_of(choose_worker(scene, here=True), killing=True)
+        process_of(choose_worker(scene, here=True), ending=False)
         self.seconds = scene.bounds.lease + scene.bounds.heartbeat + 1
         if scene.bounds.grace <= scene.bounds.heartbeat + 1:
             raise Refused(
@@ -160,7 +158,7 @@ class FreezeWorker(Drill):
     def run(self, scene: Scene) -> None:
         witness = call_witness(scene)
         worker = scene.worker
-        pid = process_of(worker, killing=True)
+        pid = process_of(worker, ending=False)
         scene.tell(f"SIGSTOP to {worker}, process {pid}, for {self.seconds:g} s")
         began = time.monotonic()
         # Should the drill itself be killed, the worker must not stay frozen.

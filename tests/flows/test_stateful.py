@@ -1,16 +1,18 @@
 """Random life with two machines and three workers, step by step beside a model of what must be true.
 
 The model knows states, fences and leases; of the placement it knows what makes a choice right, not which one is made.
+`TOWLINE_LIVES=500` lives so many, and others each time; without it they are few and always the same.
 """
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -285,7 +287,9 @@ def test_life_is_as_the_model_says() -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Life,
         settings=settings(
-            max_examples=25,
+            max_examples=int(os.environ.get("TOWLINE_LIVES", "25")),
+            derandomize="TOWLINE_LIVES" not in os.environ,
+            phases=[Phase.generate],  # to make a failing life shorter takes minutes; it is told whole
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -19,6 +19,7 @@ from .moves import move, record
 from .spec import JobSpec
 from .states import JobState
 from .verdicts import Verdict
+from .volumes import Volume, objections
 
 
 class Rejected(Exception):
@@ -45,6 +46,7 @@ def submit(spec: JobSpec, owner: User | None, *, idempotency_key: str | None = N
         return first, False
     project = _open_project(spec.project, owner)
     _check_network(spec.network)
+    _check_volumes(spec.volumes)
     _check_room()
     try:
         with transaction.atomic():
@@ -114,6 +116,11 @@ def _check_network(name: str) -> None:
         raise Rejected(
             {"network": [f"choose one of {', '.join(allowed)}; an operator may allow more (TOWLINE_NETWORKS)"]}
         )
+
+
+def _check_volumes(volumes: list[Volume]) -> None:
+    if wrong := objections(volumes, settings.TOWLINE.TOWLINE_VOLUMES):
+        raise Rejected(wrong)
 
 
 def _check_room() -> None:

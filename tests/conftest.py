@@ -55,13 +55,13 @@ def stack() -> Iterator[RunningStack]:
 
 
 @pytest.fixture(scope="session")
-def docker_stack() -> Iterator[RunningStack]:
-    """The same on the Docker engine, with the demo image there."""
+def docker_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """The same on the Docker engine, with the demo image there, and a folder that jobs may have."""
     from docker import APIClient
     from docker.utils import kwargs_from_env
 
     from workers.drivers.docker.busybox import ensure_demo_image
 
     ensure_demo_image(APIClient(**kwargs_from_env()))
-    with run_stack("docker") as running:
+    with run_stack("docker", TOWLINE_VOLUMES=str(tmp_path_factory.mktemp("volumes"))) as running:
         yield running

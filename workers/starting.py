@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
+from django.conf import settings
 from django.db import transaction
 
 from jobs.clock import Now
@@ -20,6 +21,7 @@ from .drivers.protocol import Handle, Images, Phase, PullProgress, Refused, Unav
 from .ending import Ending, vanished
 from .grip import Ended, Grip, Left
 from .patience import patiently
+from .volumes import mounts_of
 
 log = logging.getLogger(__name__)
 PROGRESS_SECONDS = 0.5
@@ -90,7 +92,8 @@ class Starter:
         self._hear_of_cancel()
         self._may_start()
         attempt = self.attempt
-        spec = container_spec(self.grip.spec, installation_key(), attempt.job_id, attempt.number, image)
+        mounts = mounts_of(self.grip.spec.volumes, settings.TOWLINE.TOWLINE_VOLUMES)
+        spec = container_spec(self.grip.spec, installation_key(), attempt.job_id, attempt.number, image, mounts)
         return self.grip.driver.start(spec)
 
     def _hear_of_cancel(self) -> None:

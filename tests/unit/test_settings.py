@@ -51,6 +51,7 @@ def test_production_starts_when_all_is_set(monkeypatch: pytest.MonkeyPatch) -> N
     [
         ("TOWLINE_WORKER_NAME", "run"), ("TOWLINE_SLOTS", "0"),
         ("TOWLINE_SLOTS", "many"), ("TOWLINE_RUNTIMES", "podman"), ("TOWLINE_LABELS", "ssd"),
+        ("TOWLINE_VOLUMES", "/"), ("TOWLINE_VOLUMES", "srv"), ("TOWLINE_VOLUMES", "/srv/../etc"),
         ("TOWLINE_MODE", "prod"), ("TOWLINE_LEASE_SECONDS", "6"), ("TOWLINE_HEARTBEAT_SECONDS", "-1"),
     ],
 )  # fmt: skip

@@ -16,12 +16,14 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from jobs.volumes import Allowed
+
 SOCKET_PATH_LONGEST = 100  # the kernel's limit is 107 bytes
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-def _list(text: object) -> object:
-    return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
+def _words(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def private_file(path: Path, make: str) -> str:
@@ -98,6 +100,12 @@ class Environment(BaseSettings):
         description="Named networks that jobs may ask for besides `bridge` and `none`, comma separated. Whoever may submit "
         "reaches everything on them.",
     )
+    TOWLINE_VOLUMES: Annotated[list[Allowed], NoDecode] = Field(
+        [],
+        description="Folders of the host that jobs may have as `volumes`, with all below them, comma separated; with `:ro` at "
+        "its end, one is only read. Whoever may submit reads, and else writes, everything there as any user. Also of run "
+        "workers: each looks again.",
+    )
     TOWLINE_DOCKER_URL: str | None = Field(
         None, description="The Docker engine. Unset: DOCKER_HOST, or the local socket."
     )
@@ -109,7 +117,12 @@ class Environment(BaseSettings):
     @field_validator("TOWLINE_ALLOWED_HOSTS", "TOWLINE_RUNTIMES", "TOWLINE_NETWORKS", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return _list(value)
+        return _words(value) if isinstance(value, str) else value
+
+    @field_validator("TOWLINE_VOLUMES", mode="before")
+    @classmethod
+    def _split_volumes(cls, value: object) -> object:
+        return [Allowed.parse(text) for text in _words(value)] if isinstance(value, str) else value
 
     @field_validator("TOWLINE_LABELS", mode="before")
     @classmethod

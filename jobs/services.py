@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 
 from jobs.clock import Now
 
+from .failpoints import reach
 from .hints import hand_over
 from .models import Attempt, Job, Project
 from .moves import move, record
@@ -82,8 +83,10 @@ def _store(
         idempotency_key=idempotency_key,
         idempotency_digest=digest if idempotency_key else "",
     )
+    transaction.on_commit(lambda: reach("submit_before_hint"))
     record(job, "submitted", actor=owner.get_username() if owner else "")
     hand_over("workers.place")
+    reach("submit_before_commit")
     return job
 
 
@@ -141,6 +144,7 @@ def cancel(job: Job, actor: str) -> bool:
             cancel_requested_at=Now(), cancel_requested_by=actor[:150]
         )
         if asked:
+            transaction.on_commit(lambda: reach("cancel_before_hint"))
             record(job, "cancel_requested", actor=actor)
         verdict = cancelled_by(actor)
         end: dict[str, Any] = {
@@ -151,6 +155,7 @@ def cancel(job: Job, actor: str) -> bool:
         }
         if not move(job, JobState.CANCELLED, actor=actor, where={"state": JobState.QUEUED}, **end):
             hand_over("workers.carry_out_cancel", str(job.pk))
+        reach("cancel_before_commit")
     job.refresh_from_db()
     return bool(asked)
 

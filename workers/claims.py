@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from jobs.clock import Now
+from jobs.failpoints import reach
 from jobs.models import Attempt
 from jobs.moves import move, record
 from jobs.states import ACTIVE_ATTEMPT, AttemptState
@@ -38,6 +39,7 @@ def claim(attempt_id: int, worker: str, boot: str) -> Attempt | None:
                 record(attempt, "adopted", actor=worker)
         if not won:
             return None
+        reach("claim_before_commit")
         return Attempt.objects.select_related("job").get(pk=attempt.pk)
 
 
@@ -64,6 +66,7 @@ def let_go(attempt: Attempt, fence: int) -> bool:
         )
         if freed:
             record(attempt, "detached", actor=attempt.worker)
+            reach("let_go_before_commit")
     return bool(freed)
 
 
@@ -76,5 +79,7 @@ def hand_over(attempt: Attempt, worker: str) -> bool:
         if given:
             record(attempt, "handed_over", data={"from": attempt.worker, "to": worker})
             attempt.worker = worker
+            transaction.on_commit(lambda: reach("hand_over_before_hint"))
             hint_to_run(attempt)
+            reach("hand_over_before_commit")
     return bool(given)

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from jobs.clock import Now
+from jobs.failpoints import reach
 from jobs.hints import hand_over
 from jobs.logs.store import sealing
 from jobs.models import Attempt, Job
@@ -117,6 +118,7 @@ def finish(attempt: Attempt, fence: int, ending: Ending, usage: dict[str, Any] |
             _queue_again(job, attempt, delay)
         else:
             _end_job(job, attempt, ending)
+        reach("finish_before_commit")
     return True
 
 

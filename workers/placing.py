@@ -14,6 +14,7 @@ from django.db import connection, models, transaction
 from django.db.models import Q
 
 from jobs.clock import Now
+from jobs.failpoints import reach
 from jobs.hints import hand_over
 from jobs.models import Attempt, Job
 from jobs.moves import move, record
@@ -51,6 +52,8 @@ def place_waiting() -> int:
             looked_at += sum(not job.held for job in waiting) - len(plan.assignments)
             if not has_room or len(jobs) < MOST:
                 break
+        if assigned:
+            reach("place_before_commit")
     return assigned
 
 
@@ -183,6 +186,7 @@ def _assign(job: Job, chosen: Assignment) -> bool:
         lease_until=Now() + lease(),
     )
     record(attempt, "assigned", actor="placement", data={"worker": attempt.worker, "runtime": attempt.runtime})
+    transaction.on_commit(lambda: reach("place_before_hint"))
     hint_to_run(attempt)
     return True
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 
 from jobs.clock import Now
+from jobs.failpoints import reach
 from jobs.logs.store import Fenced
 from jobs.models import Attempt
 from jobs.moves import record
@@ -47,7 +48,9 @@ class Run:
             how = early.how
         except Fenced as error:
             raise Left from error
+        reach("exited")
         self._finish(how)
+        reach("finished")
         self._remove(handle)
         return how
 
@@ -78,6 +81,7 @@ class Run:
                 handle = left.handle
             if handle:
                 driver.remove(handle)
+            reach("removed")
             Attempt.objects.filter(pk=self.attempt.pk).update(removed_at=Now())
             if handle:
                 record(self.attempt, "removed", actor=self.attempt.worker)

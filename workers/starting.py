@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 
 from jobs.clock import Now
+from jobs.failpoints import reach
 from jobs.hints import announce
 from jobs.models import Attempt, Job, installation_key
 from jobs.moves import move
@@ -84,7 +85,9 @@ class Starter:
             raise Ended(Ending(AttemptState.FAILED, None, vanished(self.attempt), log_complete=False))
         fresh = seen is None or seen.phase is Phase.CREATED
         handle = self._start_container() if fresh or seen is None else seen.handle
+        reach("started")
         self._mark_running(handle)
+        reach("running")
         return handle
 
     def _start_container(self) -> Handle:
@@ -104,8 +107,10 @@ class Starter:
     def _resolve_image(self) -> str:
         if not isinstance(self.grip.driver, Images):
             return self.grip.spec.image
+        reach("image_before")
         image = self.grip.driver.resolve(self.grip.spec.image, self.grip.spec.arch, self._report)
         self.attempt.image_digest = image.digest
+        reach("image_after")
         return image.digest
 
     def _report(self, progress: PullProgress) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from jobs.clock import Now
+from jobs.failpoints import reach
 
 from .drivers.protocol import Handle, Unavailable
 from .grip import Grip
@@ -40,6 +41,7 @@ class Stopper:
         self.grip.write(stop_code=code, stop_detail=detail, stop_requested_at=Now())
         self.grip.attempt.stop_code, self.grip.attempt.stop_detail = code, detail
         self.grip.deadlines.stopping()
+        reach("stop_written")
 
     def _take_step(self) -> None:
         """Ask once; kill when the grace is over, and again while it is still there."""

@@ -11,6 +11,7 @@ from celery import current_app, shared_task
 from celery.exceptions import Ignore
 from celery.worker.control import control_command
 
+from jobs.failpoints import reach
 from jobs.models import Attempt
 from jobs.states import ACTIVE_ATTEMPT
 
@@ -61,6 +62,7 @@ def run(self: Any, attempt_id: int, job_id: str) -> dict[str, Any]:
     attempt = claims.claim(attempt_id, ours.worker, ours.boot)
     if attempt is None:
         raise Ignore
+    reach("claimed")
     fence = attempt.fence
     try:
         mine = _begin(attempt)
@@ -75,6 +77,7 @@ def run(self: Any, attempt_id: int, job_id: str) -> dict[str, Any]:
         with suppress(*DATABASE_TROUBLE):
             claims.let_go(attempt, fence)
         raise Ignore from None
+    reach("run_over")
     if not ours.stopping:
         _place_next()
     return _outcome(mine)

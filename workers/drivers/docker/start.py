@@ -13,6 +13,7 @@ from docker import APIClient
 from docker.errors import APIError, NotFound
 from requests.exceptions import Timeout
 
+from jobs.failpoints import reach
 from jobs.verdicts import Verdict
 from workers.drivers.docker.connection import Connection, asking, text_of
 from workers.drivers.docker.locks import HostLocks
@@ -38,6 +39,7 @@ class Starter:
         with self.locks.named(spec.name, self.start_seconds), asking(f"start {spec.name}"):
             found = self._find_or_create(spec, place)
             if found.phase is Phase.CREATED:
+                reach("created")
                 with self.locks.slot("start", self.slots, self.start_seconds):
                     self._run(found.handle.uid, spec)
             return found

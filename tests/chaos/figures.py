@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import statistics
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+
+import pytest
 
 from tests.chaos.evidence import Account
 from tests.chaos.invariants import lines_lost
@@ -101,6 +104,12 @@ def figures(
         answer_median_seconds=round(statistics.median(answers), 4),
         answer_p95_seconds=round(sorted(answers)[len(answers) * 95 // 100], 4),
     )
+
+
+def tell(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    """Into the log of the test run, whatever it captures."""
+    with capsys.disabled():
+        sys.stdout.write(f"\n{text}\n")
 
 
 def adoptions(accounts: list[Account], deaths: list[Death]) -> Iterator[tuple[float, float]]:

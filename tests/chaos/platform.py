@@ -91,6 +91,10 @@ class Platform:
         self.url = f"http://127.0.0.1:{_free_port()}"
 
     @property
+    def database(self) -> str:
+        return "postgres" if self.database_url else "sqlite"
+
+    @property
     def redis_socket(self) -> Path:
         return self.folder / "redis" / "redis.sock"
 

@@ -15,12 +15,12 @@ import pytest
 from docker import APIClient
 
 from tests.chaos import invariants
-from tests.chaos.conftest import OwnPostgres
 from tests.chaos.evidence import Account, EngineWitness, Size, Strangers, are_tidy, gather, size_of
 from tests.chaos.faults import World
-from tests.chaos.figures import figures
+from tests.chaos.figures import figures, tell
 from tests.chaos.jobs import Client, Users
 from tests.chaos.platform import Platform
+from tests.chaos.postgres import OwnPostgres
 from tests.chaos.schedule import Injected, inject
 from tests.stack import IMAGE, eventually
 
@@ -64,8 +64,7 @@ def test_nothing_is_lost_and_nothing_runs_twice(
         seed=seed, database=database, runtimes=",".join(runtimes), faults=faults, seconds=lasted, deaths=platform.deaths,
         accounts=accounts, statuses=client.statuses, answers=client.seconds,
     )  # fmt: skip
-    with capsys.disabled():
-        print(f"\nchaos, --chaos-seed {seed}\n{shown.table()}")
+    tell(capsys, f"chaos, --chaos-seed {seed}\n{shown.table()}")
     if path := pytestconfig.getoption("--chaos-json"):
         Path(path).write_text(json.dumps(shown.as_json(), indent=1) + "\n")
     assert not wrong, report(seed, wrong, faults, accounts, platform)

@@ -81,6 +81,7 @@ class Platform:
     services: dict[str, Service] = field(default_factory=dict)
     deaths: list[Death] = field(default_factory=list)
     token: str = ""
+    wanted: bool = False  # its folder is evidence: not to be removed
 
     def __post_init__(self) -> None:
         self.probes, self.points = self.folder / "probes", self.folder / "points"
@@ -263,7 +264,7 @@ def running_platform(runtimes: str, database_url: str | None) -> Iterator[Platfo
         yield platform
     finally:
         platform.stop()
-        if not (platform.folder / "keep").exists():
+        if not platform.wanted:
             shutil.rmtree(platform.folder, ignore_errors=True)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -50,6 +49,7 @@ def test_nothing_is_lost_and_nothing_runs_twice(
     least = int(pytestconfig.getoption("--chaos-faults") or (0 if given else usual_faults))
     seed = int(pytestconfig.getoption("--chaos-seed") or random.SystemRandom().randrange(10**6))
     offered = {database, *runtimes} | ({"own postgres"} if own_postgres else set())
+    platform.wanted = True
     with strangers(docker) as others:
         users = Users(platform, client, runtimes, seed, USERS)
         eventually(lambda: sum(story.seen is not None for story in users.stories) >= USERS, 120)
@@ -68,6 +68,7 @@ def test_nothing_is_lost_and_nothing_runs_twice(
     if path := pytestconfig.getoption("--chaos-json"):
         Path(path).write_text(json.dumps(shown.as_json(), indent=1) + "\n")
     assert not wrong, report(seed, wrong, faults, accounts, platform)
+    platform.wanted = False
 
 
 @contextlib.contextmanager
@@ -90,6 +91,9 @@ def look(
     with contextlib.suppress(AssertionError):
         eventually(users.done, QUIET_SECONDS)
     wrong = [f"a user: {trouble}" for trouble in users.troubles] + world.troubles
+    wrong += [] if users.done() else [f"I1 {len(users.under_way())} jobs are not over after {QUIET_SECONDS} s"]
+    if wrong:
+        return wrong, []  # what a fault could not be undone for, or nobody answers: nothing else is to be known
     with contextlib.suppress(AssertionError):
         eventually(lambda: not invariants.containers_left(world), 20)
     wrong += [f"I4 left behind: {names}" for names in invariants.containers_left(world)]
@@ -155,7 +159,13 @@ def mistakes(platform: Platform) -> list[str]:
 
 def report(seed: int, wrong: list[str], faults: list[Injected], accounts: list[Account], platform: Platform) -> str:
     """All that is needed to understand it: the faults, and of each job concerned its time-line and what the logs say."""
-    parts = [f"--chaos-seed {seed}; logs and probes in {keep(platform)}", *wrong[:30], "", "faults:", *map(str, faults)]
+    parts = [
+        f"--chaos-seed {seed}; logs and probes in {platform.folder}",
+        *wrong[:30],
+        "",
+        "faults:",
+        *map(str, faults),
+    ]
     concerned = [account for account in accounts if any(account.story.id in text for text in wrong)]
     for account in concerned[:5]:
         parts += ["", f"job {account.story.id}, {account.story.kind}, {account.job['verdict']}"]
@@ -165,9 +175,3 @@ def report(seed: int, wrong: list[str], faults: list[Injected], accounts: list[A
             lines = path.read_text(errors="replace").splitlines()
             parts += [f"  {path.name}: {line}" for line in lines if account.story.id in line]
     return "\n".join(parts)
-
-
-def keep(platform: Platform) -> str:
-    """Not to be removed with the rest."""
-    (platform.folder / "keep").touch()
-    return os.fspath(platform.folder)

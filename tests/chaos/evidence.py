@@ -119,7 +119,15 @@ class Size:
 def size_of(pid: int) -> Size:
     status = Path(f"/proc/{pid}/status").read_text()
     threads = next(line for line in status.splitlines() if line.startswith("Threads:"))
-    return Size(int(threads.split()[1]), len(list(Path(f"/proc/{pid}/fd").iterdir())))
+    return Size(int(threads.split()[1]), sum(not _is_parked(file) for file in Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def _is_parked(file: Path) -> bool:
+    """SQLite keeps the file of a closed connection for the next one while another holds a lock; its journal it closes."""
+    try:
+        return str(file.readlink()).endswith(".sqlite3")
+    except OSError:  # closed since it was listed
+        return True
 
 
 @dataclass

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tests.chaos.faults import FAULTS, World
 
-APART_SECONDS = (1.5, 4.0)
+APART_SECONDS = (1.5, 3.0)
 
 
 @dataclass(frozen=True)

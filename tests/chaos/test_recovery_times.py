@@ -10,7 +10,7 @@ from tests.chaos.jobs import Client, Story, Users, counting_story
 from tests.chaos.platform import LEASE_SECONDS, Death, Platform
 from tests.stack import eventually
 
-ROUNDS = 4
+ROUNDS = 2
 JOBS = 4
 AWAY_SECONDS = 4 * LEASE_SECONDS
 # A lease, the heartbeat after it, and a start of a worker on a machine that is busy with many.
@@ -30,7 +30,7 @@ def test_jobs_of_a_killed_worker_have_one_soon(
     times: list[float] = []
     for _ in range(ROUNDS):
         eventually(lambda: all(worker["state"] == "online" for worker in client.rows("/workers/")), 60)
-        stories = [counting_story(platform, "plain", runtimes[0], 240, (0,)) for _ in range(JOBS)]
+        stories = [counting_story(platform, "plain", runtimes[0], 160, (0,)) for _ in range(JOBS)]
         for story in stories:
             users.send(story)
         eventually(lambda: all(client.get(f"/jobs/{story.id}/logs/").content for story in stories), 60)  # noqa: B023

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: demo up install test test-sqlite test-postgres check format lock docs bench clean help
+.PHONY: demo up install test test-sqlite test-postgres check format lock docs chaos bench clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,7 +39,7 @@ test-sqlite: .venv/.dev
 
 # What touches no database ran with the other one.
 test-postgres: .venv/.dev
-	$(BIN)/python -m pytest --database postgres tests/flows tests/system tests/browser $(ARGS)
+	$(BIN)/python -m pytest --database postgres tests/flows tests/system tests/browser tests/chaos/test_chaos.py $(ARGS)
 
 check: .venv/.dev ## format, lint, types, import contracts, migrations, container and shell linters
 	$(BIN)/ruff format --check .
@@ -66,6 +66,9 @@ lock: .venv/bin/uv ## compile the hashed locks from pyproject.toml
 
 docs: .venv/.dev ## make what is generated: the OpenAPI schema, the settings table, the state diagrams
 	$(MANAGE) document
+
+chaos: .venv/.dev ## break the platform for SECONDS (600), by a SEED, on DATABASE (sqlite); ARGS=--chaos-json=FILE keeps the figures
+	$(BIN)/python -m pytest --database $(or $(DATABASE),sqlite) tests/chaos/test_chaos.py --chaos-seconds $(or $(SECONDS),600) $(if $(SEED),--chaos-seed $(SEED)) $(ARGS)
 
 bench: .venv/.dev ## how fast, against docker run and the SDK, in one run
 	$(BIN)/python -m benchmarks.overhead

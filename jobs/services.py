@@ -15,6 +15,7 @@ from django.db.models import F
 
 from jobs.clock import Now
 
+from .failpoints import reach
 from .hints import hand_over
 from .models import Attempt, Dependency, Job, Project
 from .moves import move, record
@@ -23,6 +24,7 @@ from .outlook import outlook
 from .spec import JobSpec
 from .states import JobState
 from .verdicts import Verdict
+from .volumes import Volume, objections
 from .waiting import WAITS_FOR_OTHERS
 
 
@@ -55,6 +57,7 @@ def submit(spec: JobSpec, owner: User | None, *, idempotency_key: str | None = N
     project = _open_project(spec.project, owner)
     _check_network(spec.network)
     _check_after(spec.after, owner)
+    _check_volumes(spec.volumes)
     _check_room()
     try:
         with transaction.atomic():
@@ -99,8 +102,10 @@ def _store(
         idempotency_digest=digest if idempotency_key else "",
     )
     Dependency.objects.bulk_create(Dependency(job=job, on_id=on) for on in spec.after)
+    transaction.on_commit(lambda: reach("submit_before_hint"))
     record(job, "submitted", actor=owner.get_username() if owner else "")
     hand_over("workers.place")
+    reach("submit_before_commit")
     return job
 
 
@@ -153,6 +158,11 @@ def _check_after(after: list[UUID], owner: User | None) -> None:
         raise Rejected({"after": [f"no job {pk} that you may see: submit that one first" for pk in sorted(unknown)]})
 
 
+def _check_volumes(volumes: list[Volume]) -> None:
+    if wrong := objections(volumes, settings.TOWLINE.TOWLINE_VOLUMES):
+        raise Rejected(wrong)
+
+
 def _check_room() -> None:
     limit = settings.TOWLINE.TOWLINE_MAX_QUEUED
     # Counting stops at the limit: the answer to "is it full" must not cost more the fuller it is.
@@ -171,6 +181,7 @@ def cancel(job: Job, actor: str) -> bool:
             cancel_requested_at=Now(), cancel_requested_by=actor[:150]
         )
         if asked:
+            transaction.on_commit(lambda: reach("cancel_before_hint"))
             record(job, "cancel_requested", actor=actor)
         verdict = cancelled_by(actor)
         end: dict[str, Any] = {
@@ -181,6 +192,7 @@ def cancel(job: Job, actor: str) -> bool:
         }
         if not move(job, JobState.CANCELLED, actor=actor, where={"state": JobState.QUEUED}, **end):
             hand_over("workers.carry_out_cancel", str(job.pk))
+        reach("cancel_before_commit")
     job.refresh_from_db()
     return bool(asked)
 

@@ -25,6 +25,7 @@ from pydantic import (
 from .images import check_image
 from .quantities import MIB, to_bytes
 from .verdicts import KIND_OF, Kind
+from .volumes import Volumes
 
 RUNTIMES = ("docker", "process")
 ARGUMENT_BYTES = 128 * 1024  # the kernel's MAX_ARG_STRLEN, its NUL included
@@ -160,7 +161,7 @@ class JobSpec(_Strict):
     network: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")] = "bridge"
     read_only: bool = False
     secrets: list[Any] = []
-    volumes: list[Any] = []
+    volumes: Volumes = []
     inputs: dict[str, Any] = {}
     outputs: list[Any] = []
 
@@ -235,7 +236,7 @@ class JobSpec(_Strict):
             raise ValueError("the host's own network is not given to jobs: choose bridge, none or a named network")
         return value
 
-    @field_validator("secrets", "volumes", "inputs", "outputs")
+    @field_validator("secrets", "inputs", "outputs")
     @classmethod
     def _not_offered(cls, value: list[Any] | dict[str, Any]) -> list[Any] | dict[str, Any]:
         if value:

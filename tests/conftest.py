@@ -31,6 +31,14 @@ def _browser() -> str | None:
 NEEDS = {"docker": _docker, "browser": _browser}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("chaos", "tests/chaos")
+    group.addoption("--chaos-seed", help="of the faults and jobs; drawn, and printed, when left out")
+    group.addoption("--chaos-seconds", default=os.environ.get("TOWLINE_CHAOS_SECONDS"), help="how long faults come")
+    group.addoption("--chaos-faults", help="and so many at least")
+    group.addoption("--chaos-json", metavar="FILE", help="where to write the figures")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What the machine lacks is skipped by name and reason, or fails where TOWLINE_REQUIRE asks for it."""
     required = set(os.environ.get("TOWLINE_REQUIRE", "").split(","))
@@ -55,13 +63,13 @@ def stack() -> Iterator[RunningStack]:
 
 
 @pytest.fixture(scope="session")
-def docker_stack() -> Iterator[RunningStack]:
-    """The same on the Docker engine, with the demo image there."""
+def docker_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """The same on the Docker engine, with the demo image there, and a folder that jobs may have."""
     from docker import APIClient
     from docker.utils import kwargs_from_env
 
     from workers.drivers.docker.busybox import ensure_demo_image
 
     ensure_demo_image(APIClient(**kwargs_from_env()))
-    with run_stack("docker") as running:
+    with run_stack("docker", TOWLINE_VOLUMES=str(tmp_path_factory.mktemp("volumes"))) as running:
         yield running

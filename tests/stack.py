@@ -169,11 +169,11 @@ def _environment(folder: Path, runtime: str) -> dict[str, str]:
         TOWLINE_ADOPTION_GRACE_SECONDS="10",
     )
     if url := os.environ.get("DATABASE_URL"):
-        env["DATABASE_URL"] = _own_database(url, re.sub(r"\W", "_", folder.name))
+        env["DATABASE_URL"] = own_database(url, re.sub(r"\W", "_", folder.name))
     return env
 
 
-def _own_database(url: str, name: str) -> str:
+def own_database(url: str, name: str) -> str:
     import psycopg
     from psycopg import sql
 

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from jobs.clock import Now
+from jobs.failpoints import reach
 from jobs.models import Attempt
 from jobs.moves import move, record
 from jobs.states import ACTIVE_ATTEMPT, AttemptState
@@ -41,6 +42,7 @@ def claim(attempt_id: int, worker: str, boot: str, task_id: str = "") -> Attempt
                 record(attempt, "adopted", actor=worker)
         if not won:
             return None
+        reach("claim_before_commit")
         return Attempt.objects.select_related("job").get(pk=attempt.pk)
 
 
@@ -74,6 +76,7 @@ def let_go(attempt: Attempt, fence: int) -> bool:
         )
         if freed:
             record(attempt, "detached", actor=attempt.worker)
+            reach("let_go_before_commit")
     return bool(freed)
 
 
@@ -86,5 +89,7 @@ def hand_over(attempt: Attempt, worker: str) -> bool:
         if given:
             record(attempt, "handed_over", data={"from": attempt.worker, "to": worker})
             attempt.worker = worker
+            transaction.on_commit(lambda: reach("hand_over_before_hint"))
             hint_to_run(attempt)
+            reach("hand_over_before_commit")
     return bool(given)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jobs.quantities import to_bytes
 from jobs.spec import JobSpec
 
-from .drivers.protocol import LABEL_ATTEMPT, LABEL_INSTALLATION, LABEL_JOB, ContainerSpec
+from .drivers.protocol import LABEL_ATTEMPT, LABEL_INSTALLATION, LABEL_JOB, ContainerSpec, Mount
 
 
 def container_name(installation: str, job_id: object, attempt: int) -> str:
@@ -17,8 +17,10 @@ def container_labels(installation: str, job_id: object, attempt: int) -> dict[st
     return {LABEL_INSTALLATION: installation, LABEL_JOB: str(job_id), LABEL_ATTEMPT: str(attempt)}
 
 
-def container_spec(spec: JobSpec, installation: str, job_id: object, attempt: int, image: str) -> ContainerSpec:
-    """`image` is what to run: the resolved digest where there is one."""
+def container_spec(
+    spec: JobSpec, installation: str, job_id: object, attempt: int, image: str, mounts: tuple[Mount, ...] = ()
+) -> ContainerSpec:
+    """`image` is what to run: the resolved digest where there is one. `mounts`: the volumes, looked at."""
     wants = spec.resources
     return ContainerSpec(
         name=container_name(installation, job_id, attempt),
@@ -27,7 +29,7 @@ def container_spec(spec: JobSpec, installation: str, job_id: object, attempt: in
         command=tuple(spec.command) if spec.command is not None else None,
         entrypoint=tuple(spec.entrypoint) if spec.entrypoint is not None else None,
         script=spec.script,
-        env=dict(spec.env),
+        env={**spec.env, "TOWLINE_JOB_ID": str(job_id), "TOWLINE_ATTEMPT": str(attempt)},
         working_dir=spec.working_dir,
         user=spec.user,
         stdin=spec.stdin,
@@ -39,5 +41,6 @@ def container_spec(spec: JobSpec, installation: str, job_id: object, attempt: in
         shm_bytes=to_bytes(wants.shm),
         network=spec.network,
         read_only=spec.read_only,
+        mounts=mounts,
         arch=spec.arch,
     )

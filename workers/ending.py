@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
+from jobs.failpoints import reach
 from jobs.logs.store import sealing
 from jobs.models import Attempt, Event, Job
 from jobs.moves import move
@@ -128,6 +129,7 @@ def finish(attempt: Attempt, fence: int, ending: Ending, usage: dict[str, Any] |
             _end_job(job, attempt, ending)
         else:
             retrying.queue_again(job, attempt, delay, ending.verdict)
+        reach("finish_before_commit")
     return True
 
 

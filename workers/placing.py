@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, Q, Window
 from django.db.models.functions import RowNumber
 
 from jobs.clock import Now
+from jobs.failpoints import reach
 from jobs.hints import hand_over
 from jobs.models import Attempt, Job, JobQuerySet
 from jobs.moves import move, record
@@ -43,7 +44,10 @@ def place_waiting(*, thorough: bool = False) -> int:
         _one_at_a_time()
         dependencies.settle()
         _expire_queued()
-        return _Round(read_floor()).run(thorough=thorough)
+        assigned = _Round(read_floor()).run(thorough=thorough)
+        if assigned:
+            reach("place_before_commit")
+    return assigned
 
 
 def _one_at_a_time() -> None:
@@ -195,6 +199,7 @@ def _assign(job: Job, chosen: Assignment) -> bool:
         lease_until=Now() + lease(),
     )
     record(attempt, "assigned", actor="placement", data={"worker": attempt.worker, "runtime": attempt.runtime})
+    transaction.on_commit(lambda: reach("place_before_hint"))
     hint_to_run(attempt, attempt.task_id)
     return True
 

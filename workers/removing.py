@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jobs.clock import Now
+from jobs.failpoints import reach
 from jobs.models import Attempt, installation_key
 from jobs.moves import record
 
@@ -27,6 +28,7 @@ def remove_container(attempt: Attempt, driver: Driver, actor: str) -> None:
         driver.remove(handle)
         if driver.find(_name(attempt)):  # somebody else's removal may be under way
             raise Unavailable(f"{handle.name} is still there")
+    reach("removed")
     if Attempt.objects.filter(pk=attempt.pk, removed_at=None).update(removed_at=Now()) and handle:
         record(attempt, "removed", actor=actor)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from jobs.failpoints import reach
 from jobs.logs.store import Fenced
 from jobs.models import Attempt
 
@@ -45,7 +46,9 @@ class Run:
             how = early.how
         except Fenced as error:
             raise Left from error
+        reach("exited")
         self._finish(how)
+        reach("finished")
         self._remove()
         return how
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import time
 
+from django.conf import settings
 from django.db import transaction
 
 from jobs.clock import Now
+from jobs.failpoints import reach
 from jobs.hints import announce
 from jobs.models import Attempt, Job, installation_key
 from jobs.moves import move
@@ -21,6 +23,7 @@ from .ending import Ending, vanished
 from .grip import Ended, Grip, Left
 from .patience import patiently
 from .removing import find_container, remove_container
+from .volumes import mounts_of
 
 log = logging.getLogger(__name__)
 PROGRESS_SECONDS = 0.5
@@ -83,14 +86,17 @@ class Starter:
             raise Ended(Ending(AttemptState.FAILED, None, vanished(self.attempt), log_complete=False))
         fresh = seen is None or seen.phase is Phase.CREATED
         handle = self._start_container() if fresh or seen is None else seen.handle
+        reach("started")
         self._mark_running(handle)
+        reach("running")
         return handle
 
     def _start_container(self) -> Handle:
         image = self._resolve_image()
         self._end_earlier()
         attempt = self.attempt
-        spec = container_spec(self.grip.spec, installation_key(), attempt.job_id, attempt.number, image)
+        mounts = mounts_of(self.grip.spec.volumes, settings.TOWLINE.TOWLINE_VOLUMES)
+        spec = container_spec(self.grip.spec, installation_key(), attempt.job_id, attempt.number, image, mounts)
         return self.grip.driver.start(spec, self._consent)
 
     def _end_earlier(self) -> None:
@@ -115,8 +121,10 @@ class Starter:
     def _resolve_image(self) -> str:
         if not isinstance(self.grip.driver, Images):
             return self.grip.spec.image
+        reach("image_before")
         image = self.grip.driver.resolve(self.grip.spec.image, self.grip.spec.arch, self._report)
         self.attempt.image_digest = image.digest
+        reach("image_after")
         return image.digest
 
     def _report(self, progress: PullProgress) -> None:

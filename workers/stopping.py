@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from jobs.clock import Now
+from jobs.failpoints import reach
 from jobs.moves import record
 
 from . import evidence
@@ -48,6 +49,7 @@ class Stopper:
         patiently(lambda: self._write(code, detail, scene), self.grip.pause)
         attempt.stop_code, attempt.stop_detail = code, detail
         self.grip.deadlines.stopping()
+        reach("stop_written")
 
     def _write(self, code: str, detail: str, scene: dict[str, Any] | None) -> None:
         with transaction.atomic():

@@ -12,6 +12,7 @@ from celery import current_app, shared_task
 from celery.exceptions import Ignore
 from celery.worker.control import control_command
 
+from jobs.failpoints import reach
 from jobs.models import Attempt
 from jobs.states import ACTIVE_ATTEMPT
 
@@ -79,7 +80,9 @@ def run(self: Any, /, attempt_id: object = None, *_: object, **__: object) -> di
     if attempt is None:
         log.info("a hint came to nothing: attempt %d is not for us to begin", attempt_id)
         raise Ignore
+    reach("claimed")
     mine = _run(ours, attempt)
+    reach("run_over")
     if not ours.stopping:
         _place_next()
     return _outcome(mine)

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F
 
 from jobs.clock import Now
+from jobs.failpoints import reach
 from jobs.hints import announce
 from jobs.models import Attempt, LogChunk
 
@@ -55,6 +56,8 @@ def append(
             ]
         )
         transaction.on_commit(lambda: announce(attempt.job_id))
+        reach("chunk_before_commit")
+    reach("chunk_after_commit")
     return Position(at.lines + count, at.bytes + len(data), cursor)
 
 

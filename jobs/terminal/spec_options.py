@@ -60,6 +60,9 @@ def add_spec_options(parser: ArgumentParser) -> None:
     )
     group.add_argument("--retries", type=int, metavar="N", help="tries after the first; same as --max-attempts N+1")
     group.add_argument("--retry-on", dest="retry.on", action="append", metavar="CODE", help="or a kind; repeatable")
+    group.add_argument(
+        "--volume", dest="volumes", action="append", metavar="SRC:DST[:rw]", help="a folder that is allowed; repeatable"
+    )
     group.add_argument("--read-only", action="store_true", default=None, help="nothing but /tmp can be written")
     group.add_argument("--entrypoint", metavar="PROGRAM", help="instead of the image's own")
     group.add_argument("--script", metavar="FILE", help="run this file in the container instead of a command")
@@ -79,6 +82,7 @@ def body_of(image: str | None, command: list[str], options: Mapping[str, Any]) -
     _put(body, "retry.on", options["retry.on"])
     _put(body, "after", options["after"])
     _put(body, "read_only", options["read_only"])
+    _put(body, "volumes", options["volumes"])
     _put_pairs(body, options)
     _put_texts(body, options)
     _put_retries(body, options)

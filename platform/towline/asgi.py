@@ -15,6 +15,7 @@ from typing import IO, Any
 import django
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.db import connection, connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -42,6 +43,15 @@ class OneThreadHandler(ASGIHandler):
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         return await sync_to_async(self.get_response, thread_sensitive=True)(request)
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        """Every request has a thread of its own, and that thread its connection: with SQLite's, which nobody else uses
+        again and no pool keeps, hundreds of files would stay open until the garbage collector comes."""
+        try:
+            await super().handle(scope, receive, send)
+        finally:
+            if connection.vendor == "sqlite":
+                await sync_to_async(connections.close_all)()
 
 
 django_application = OneThreadHandler()

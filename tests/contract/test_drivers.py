@@ -13,7 +13,7 @@ import pytest
 
 from tests.contract.conftest import SpecMaker
 from tests.contract.following import follow, judged, run, text, until_over, until_said, verdict_of
-from workers.drivers.protocol import Driver, Metered, Phase
+from workers.drivers.protocol import Driver, Metered, Mount, Phase, Refused
 
 FLOOD = 20_000
 ADDED_BY_RUNTIMES = {"PATH", "HOME", "HOSTNAME"}
@@ -237,3 +237,23 @@ def test_the_engine_says_who_and_how_big_it_is(driver: Driver, spec: SpecMaker) 
     assert engine.cpus >= 1
     assert engine.memory_bytes > 64 * 1024**2
     assert driver.start(spec("true")).place == engine.id == driver.probe().id
+
+
+def test_a_folder_of_the_host_is_there_and_is_kept(driver: Driver, spec: SpecMaker, tmp_path: Path) -> None:
+    (tmp_path / "given").write_text("from the host")
+    mount = Mount(str(tmp_path), str(tmp_path), read_only=False)
+    out, _, seen = run(driver, spec(f"cat {tmp_path}/given; echo kept > {tmp_path}/made", mounts=(mount,)))
+    assert (out, seen.exit_code) == (b"from the host", 0)
+    driver.remove(seen.handle)
+    assert (tmp_path / "made").read_text() == "kept\n"
+
+
+def test_a_folder_that_may_only_be_read_is_so_or_refused(driver: Driver, spec: SpecMaker, tmp_path: Path) -> None:
+    mount = Mount(str(tmp_path), "/elsewhere", read_only=True)
+    try:
+        _, _, seen = run(driver, spec("touch /elsewhere/made", mounts=(mount,)))
+    except Refused as refused:
+        assert (refused.verdict.code, bool(refused.verdict.remedy)) == ("invalid_spec", True)  # noqa: PT017 - either is fine
+    else:
+        assert seen.exit_code == 1
+    assert not list(tmp_path.iterdir())

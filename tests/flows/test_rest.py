@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from rest_framework.test import APIClient
 
 from jobs.models import Job, Project
 from jobs.services import cancel
+from jobs.volumes import Allowed
 
 from .conftest import client_of, make_attempt, make_job
 
@@ -75,6 +77,18 @@ def test_a_network_that_no_operator_has_allowed_is_refused(api: APIClient, setti
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"network"})
     settings.TOWLINE = settings.TOWLINE.model_copy(update={"TOWLINE_NETWORKS": ["towline_default"]})
     assert api.post(JOBS, {**SPEC, "network": "towline_default"}).status_code == 201
+
+
+def test_a_volume_that_no_operator_has_allowed_is_refused(api: APIClient, settings: Any, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc")
+    settings.TOWLINE = settings.TOWLINE.model_copy(update={"TOWLINE_VOLUMES": [Allowed.parse(f"{tmp_path}:ro")]})
+    wrong = [f"{tmp_path}/link:/a", "/var/run/docker.sock:/b", f"{tmp_path}:/c:rw", f"{tmp_path}:/d"]
+    answer = api.post(JOBS, {**SPEC, "volumes": wrong})
+    assert answer.status_code == 400
+    assert set(answer.json()["errors"]) == {f"volumes.{n}.source" for n in range(3)}
+    answer = api.post(JOBS, {**SPEC, "volumes": [f"{tmp_path}:/d"]})
+    assert answer.status_code == 201
+    assert answer.json()["volumes"] == [{"source": str(tmp_path), "target": "/d", "read_only": True}]
 
 
 def test_a_project_with_members_is_theirs_alone(api: APIClient, bob: User) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +39,24 @@ def test_a_container_runs_and_leaves_nothing_but_its_output(stack: RunningStack,
     assert job["image_digest"]
     eventually(lambda: not containers_of(engine, job), 5)
     assert "removed" in stack.events(job)
+
+
+def test_a_volume_holds_what_the_host_has_and_keeps_what_the_job_leaves(stack: RunningStack) -> None:
+    folder = Path(stack.env["TOWLINE_VOLUMES"])
+    (folder / "given").write_text("from the host")
+    leave = 'cat /data/given; echo "$TOWLINE_JOB_ID $TOWLINE_ATTEMPT" > /data/left'
+    job = stack.run("sh", "-c", leave, volumes=[f"{folder}:/data:rw"])
+    assert stack.output(job) == b"from the host"
+    assert (folder / "left").read_text() == f"{job['id']} 1\n"
+    job = stack.run("sh", "-c", "touch /data/more", volumes=[{"source": str(folder), "target": "/data"}])
+    assert (job["state"], job["exit_code"]) == ("failed", 1)
+    assert not (folder / "more").exists()
+
+
+def test_a_volume_that_is_not_there_is_named(stack: RunningStack) -> None:
+    job = stack.run("true", volumes=[f"{stack.env['TOWLINE_VOLUMES']}/missing:/data"])
+    assert (job["state"], job["verdict"]["code"]) == ("failed", "invalid_spec")
+    assert "missing" in job["verdict"]["summary"]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
-"""More people watch than the web process has database connections: nobody notices."""
+"""The web process holds no more than it needs: many watch, many ask, nobody notices."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 
@@ -39,3 +40,19 @@ def test_forty_open_streams_leave_the_api_answering(stack: RunningStack) -> None
         assert {watcher.result() for watcher in watchers} == {200}
     stack.http.post(f"/jobs/{job['id']}/cancel/")
     assert stack.wait(job)["state"] == "cancelled"
+
+
+def test_an_answered_request_leaves_no_connection_open(stack: RunningStack) -> None:
+    """Each has a thread of its own. On SQLite, a connection that nobody closes keeps two files for a long while."""
+    job = stack.submit("sleep", "60")
+    with stack.http.stream("GET", f"/jobs/{job['id']}/logs/", params={"follow": "1"}):
+        for _ in range(60):
+            assert stack.http.get(f"/jobs/{job['id']}/wait/", params={"timeout": "0.01"}).status_code == 200
+        assert len(journals(stack.pid_of("web"))) <= 5
+    stack.http.post(f"/jobs/{job['id']}/cancel/")
+    assert stack.wait(job)["state"] == "cancelled"
+
+
+def journals(pid: int) -> list[Path]:
+    """SQLite's, one for each connection."""
+    return [file for file in Path(f"/proc/{pid}/fd").iterdir() if str(file.readlink()).endswith("-wal")]

@@ -31,6 +31,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, **values: str) -> Environment:
         ({"TOWLINE_SECRET_KEY": "short"}, "SECRET_KEY"),
         ({"TOWLINE_SECRET_KEY": KEY, "TOWLINE_DEBUG": "true"}, "DEBUG"),
         ({"TOWLINE_SECRET_KEY": KEY, "TOWLINE_RUNTIMES": "docker,process"}, "process"),
+        ({"TOWLINE_SECRET_KEY": KEY, "TOWLINE_FAILPOINTS": "claimed=exit"}, "TOWLINE_FAILPOINTS"),
     ],
 )
 def test_production_refuses_what_is_not_safe(
@@ -51,6 +52,8 @@ def test_production_starts_when_all_is_set(monkeypatch: pytest.MonkeyPatch) -> N
     [
         ("TOWLINE_WORKER_NAME", "run"), ("TOWLINE_SLOTS", "0"),
         ("TOWLINE_SLOTS", "many"), ("TOWLINE_RUNTIMES", "podman"), ("TOWLINE_LABELS", "ssd"),
+        ("TOWLINE_FAILPOINTS", "nowhere=exit"),
+        ("TOWLINE_VOLUMES", "/"), ("TOWLINE_VOLUMES", "srv"), ("TOWLINE_VOLUMES", "/srv/../etc"),
         ("TOWLINE_MODE", "prod"), ("TOWLINE_LEASE_SECONDS", "6"), ("TOWLINE_HEARTBEAT_SECONDS", "-1"),
     ],
 )  # fmt: skip

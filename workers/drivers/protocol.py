@@ -42,6 +42,15 @@ class Unavailable(Exception):
 
 
 @dataclass(frozen=True)
+class Mount:
+    """A folder or file of the engine's host, by its real path, in the container. It is there: the caller has looked."""
+
+    source: str
+    target: str
+    read_only: bool
+
+
+@dataclass(frozen=True)
 class ContainerSpec:
     """What to run, in the runtime's terms. Bytes, seconds and whole cpus; nothing of the database in it.
 
@@ -67,6 +76,7 @@ class ContainerSpec:
     shm_bytes: int = 64 * 1024**2
     network: str = "bridge"
     read_only: bool = False
+    mounts: tuple[Mount, ...] = ()
     arch: str | None = None
 
 

@@ -9,6 +9,8 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from pydantic import ValidationError
 
+from jobs import failpoints
+
 from .environment import REPOSITORY, Environment
 
 
@@ -229,6 +231,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(ENVIRONMENT.TOWLINE_DATA_DIR / "beat-schedul
 # --- Towline's own ----------------------------------------------------------------------------------------------------
 
 TOWLINE = ENVIRONMENT
+failpoints.arm(ENVIRONMENT.TOWLINE_FAILPOINTS)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -16,12 +16,15 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from jobs import failpoints
+from jobs.volumes import Allowed
+
 SOCKET_PATH_LONGEST = 100  # the kernel's limit is 107 bytes
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-def _list(text: object) -> object:
-    return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
+def _words(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def private_file(path: Path, make: str) -> str:
@@ -98,6 +101,12 @@ class Environment(BaseSettings):
         description="Named networks that jobs may ask for besides `bridge` and `none`, comma separated. Whoever may submit "
         "reaches everything on them.",
     )
+    TOWLINE_VOLUMES: Annotated[list[Allowed], NoDecode] = Field(
+        [],
+        description="Folders of the host that jobs may have as `volumes`, with all below them, comma separated; with `:ro` at "
+        "its end, one is only read. Whoever may submit reads, and else writes, everything there as any user. Also of run "
+        "workers: each looks again.",
+    )
     TOWLINE_DOCKER_URL: str | None = Field(
         None, description="The Docker engine. Unset: DOCKER_HOST, or the local socket."
     )
@@ -106,10 +115,26 @@ class Environment(BaseSettings):
         "INFO", description="Of Towline's own loggers."
     )
 
+    TOWLINE_FAILPOINTS: Annotated[dict[str, failpoints.Failure], NoDecode] = Field(
+        {},
+        description="For tests and drills: where a process is to die, hang or fail, like `claimed=exit@/tmp/once`; see "
+        "`jobs/failpoints.py`. Production refuses it.",
+    )
+
     @field_validator("TOWLINE_ALLOWED_HOSTS", "TOWLINE_RUNTIMES", "TOWLINE_NETWORKS", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return _list(value)
+        return _words(value) if isinstance(value, str) else value
+
+    @field_validator("TOWLINE_VOLUMES", mode="before")
+    @classmethod
+    def _split_volumes(cls, value: object) -> object:
+        return [Allowed.parse(text) for text in _words(value)] if isinstance(value, str) else value
+
+    @field_validator("TOWLINE_FAILPOINTS", mode="before")
+    @classmethod
+    def _split_failpoints(cls, value: object) -> object:
+        return failpoints.parse(value) if isinstance(value, str) else value
 
     @field_validator("TOWLINE_LABELS", mode="before")
     @classmethod
@@ -147,6 +172,7 @@ class Environment(BaseSettings):
         complaints = [
             (self.TOWLINE_DEBUG, "TOWLINE_DEBUG must be off"),
             (len(key) < 32, "TOWLINE_SECRET_KEY must be set to a secret of at least 32 characters"),
+            (bool(self.TOWLINE_FAILPOINTS), "TOWLINE_FAILPOINTS must not be set"),
             ("process" in (self.TOWLINE_RUNTIMES or ()), "TOWLINE_RUNTIMES must not offer the process runtime"),
         ]
         found = [text for wrong, text in complaints if wrong]

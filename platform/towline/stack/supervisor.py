@@ -22,7 +22,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Should the supervisor be killed, its processes must not run on unkept: they are told to stop."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -69,7 +69,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 # Ctrl-C in the terminal is ours to pass on, in order.
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
         service.started_at = time.monotonic()
         service.due_at = 0.0

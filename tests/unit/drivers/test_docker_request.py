@@ -11,7 +11,7 @@ import pytest
 from workers.drivers.docker.images import checked
 from workers.drivers.docker.progress import PullTally
 from workers.drivers.docker.request import CAPABILITIES, create_body, explicit, script_archive, without_disk_quota
-from workers.drivers.protocol import ContainerSpec, PullProgress, Refused
+from workers.drivers.protocol import ContainerSpec, Mount, PullProgress, Refused
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -80,6 +80,17 @@ def test_stdin_ends_when_we_end_it() -> None:
 def test_gpus_are_asked_for() -> None:
     host = create_body(spec(gpus=2), 1)["HostConfig"]
     assert host["DeviceRequests"] == [{"Count": 2, "Capabilities": [["gpu"]]}]
+
+
+def test_volumes_are_mounts_and_never_binds() -> None:
+    host = create_body(spec(mounts=(Mount("/srv/a", "/a", read_only=True), Mount("/srv/b", "/b", read_only=False))), 1)[
+        "HostConfig"
+    ]
+    assert "Binds" not in host
+    assert [(one["Type"], one["Source"], one["Target"], one["ReadOnly"]) for one in host["Mounts"]] == [
+        ("bind", "/srv/a", "/a", True),
+        ("bind", "/srv/b", "/b", False),
+    ]
 
 
 def test_a_disk_that_nothing_enforces_is_labelled() -> None:

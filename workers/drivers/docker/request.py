@@ -18,7 +18,7 @@ import re
 import tarfile
 from typing import Any
 
-from workers.drivers.protocol import ContainerSpec
+from workers.drivers.protocol import ContainerSpec, Mount
 
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
 SCRIPT_DIR = "/towline"
@@ -105,11 +105,25 @@ def _host_config(spec: ContainerSpec, log_bytes: int) -> dict[str, Any]:
         "NetworkMode": spec.network,
         "LogConfig": _log_config(log_bytes),
     }
+    if spec.mounts:
+        host["Mounts"] = [_bind(mount) for mount in spec.mounts]
     if spec.disk_bytes is not None:
         host["StorageOpt"] = {"size": str(spec.disk_bytes)}
     if spec.gpus:
         host["DeviceRequests"] = [{"Count": spec.gpus, "Capabilities": [["gpu"]]}]
     return host
+
+
+def _bind(mount: Mount) -> dict[str, Any]:
+    """Never as `Binds`: those make what is missing on the host. Engines before 25 keep what is mounted below a read-only
+    folder writable, so that is left out there."""
+    return {
+        "Type": "bind",
+        "Source": mount.source,
+        "Target": mount.target,
+        "ReadOnly": mount.read_only,
+        "BindOptions": {"Propagation": "rprivate", "NonRecursive": mount.read_only},
+    }
 
 
 def _log_config(log_bytes: int) -> dict[str, Any]:

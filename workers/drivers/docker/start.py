@@ -14,6 +14,7 @@ from docker import APIClient
 from docker.errors import APIError, NotFound
 from requests.exceptions import Timeout
 
+from jobs.failpoints import reach
 from jobs.verdicts import Verdict
 from workers.drivers.docker.connection import Connection, asking, text_of
 from workers.drivers.docker.locks import HostLocks
@@ -42,6 +43,7 @@ class Starter:
                 consent()
                 found = self._create(spec, place)
             if found.phase is Phase.CREATED:
+                reach("created")
                 with self.locks.slot("start", self.slots, self.start_seconds):
                     consent()
                     self._run(found.handle.uid, spec)

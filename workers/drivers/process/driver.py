@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from jobs.failpoints import reach
 from jobs.verdicts import Verdict
 from workers.drivers.process import engine, files, subtree
 from workers.drivers.process.border import border
@@ -57,6 +58,7 @@ class ProcessDriver:
                 consent()
                 folder.make(spec, launch)
             identity = _require_ours(folder, spec.labels)
+            reach("created")
             start_once(folder, consent)
         return self._handle(spec.name, identity)
 

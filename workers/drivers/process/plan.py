@@ -57,6 +57,11 @@ def _require_what_we_have(spec: ContainerSpec) -> None:
         raise _invalid("the process runtime has only the host's own network and file system", "Run it in Docker.")
     if spec.gpus:
         raise _invalid("the process runtime hands out no gpus", "Run it in Docker.")
+    if any(mount.target != mount.source or mount.read_only for mount in spec.mounts):
+        raise _invalid(
+            "the process runtime can neither show a folder at another path nor keep a job from writing to it",
+            "Give the volume's real path as its target, too, with read_only false; or run it in Docker.",
+        )
     if spec.arch not in (None, own_arch()):
         raise Refused(Verdict("wrong_platform", f"The job wants {spec.arch}, this machine is {own_arch()}."))
 

@@ -97,9 +97,10 @@ class Grip:
         if time.monotonic() >= self.sure_until:
             self.renew()
 
-    def renew(self) -> None:
+    def renew(self, **changes: Any) -> None:
+        """The lease, from the database's own mouth; `changes` are written with it."""
         asked_at = time.monotonic()
-        self.write(lease_until=Now() + lease())
+        self.write(lease_until=Now() + lease(), **changes)
         self.renewed(asked_at)
 
     def ours(self) -> QuerySet[Attempt]:

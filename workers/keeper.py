@@ -52,6 +52,7 @@ class Keeper(threading.Thread):
         self,
         name: str,
         engines: Mapping[str, Engine],
+        *,
         launch: Launch = launch,
         end_process: Callable[[], None] = _terminate,
     ) -> None:

@@ -82,7 +82,7 @@ class Starter:
     def _start_once(self, *, known: bool) -> Handle:
         """`known`: somebody may have been here before, so the container is looked for first."""
         seen = find_container(self.attempt, self.grip.driver) if known else None
-        if seen is None and self.attempt.state == AttemptState.RUNNING:
+        if seen is None and (self.attempt.handle or self.attempt.state == AttemptState.RUNNING):
             raise Ended(Ending(AttemptState.FAILED, None, vanished(self.attempt), log_complete=False))
         fresh = seen is None or seen.phase is Phase.CREATED
         handle = self._start_container() if fresh or seen is None else seen.handle
@@ -108,11 +108,16 @@ class Starter:
             self._may_start()
             remove_container(attempt, self.grip.driver, self.attempt.worker)
 
-    def _consent(self) -> None:
-        """At the last moment, with the driver's lock held, from the database: what is cancelled, or not ours, must not start."""
+    def _consent(self, handle: Handle | None) -> None:
+        """At the last moment, with the driver's lock held, from the database: what is cancelled, or not ours, must not start.
+
+        From here on `handle` may have run: should it be gone when somebody looks, nobody makes it anew.
+        """
         patiently(self._hear_of_cancel, self.grip.pause)
         self._may_start()
-        self.grip.renew()
+        known = handle.as_json() if handle else None
+        self.grip.renew(handle=known)
+        self.attempt.handle = known
 
     def _hear_of_cancel(self) -> None:
         if Job.objects.filter(pk=self.attempt.job_id, cancel_requested_at__isnull=False).exists():

@@ -248,10 +248,7 @@ def kill_container(world: World, rng: random.Random) -> str:
 
 @fault(often=2, needs="docker")
 def remove_container(world: World, rng: random.Random) -> str:
-    """Of those that the database knows to run: one that it knows nothing of yet would be started again (critique.md)."""
-    answer = world.users.client.ask("GET", "/jobs/", params={"state": "running", "limit": 500})
-    known = {job["id"] for job in answer.json()["results"]} if answer is not None and answer.is_success else set()
-    return _to_container(world, rng, "removed", lambda docker, uid: docker.remove_container(uid, force=True), known)
+    return _to_container(world, rng, "removed", lambda docker, uid: docker.remove_container(uid, force=True))
 
 
 @fault(needs="docker")
@@ -268,13 +265,10 @@ def _unpause(docker: APIClient, uid: str) -> None:
         docker.unpause(uid)
 
 
-def _to_container(
-    world: World, rng: random.Random, how: str, do: Callable[[APIClient, str], object], jobs: set[str] | None = None
-) -> str:
+def _to_container(world: World, rng: random.Random, how: str, do: Callable[[APIClient, str], object]) -> str:
     assert world.docker
     label = f"towline.installation={world.installation}"
     running = world.docker.containers(filters={"label": label, "status": "running"})
-    running = [one for one in running if jobs is None or one["Labels"]["towline.job"] in jobs]
     if not running:
         return "none runs"
     chosen = rng.choice(sorted(running, key=lambda one: str(one["Names"])))

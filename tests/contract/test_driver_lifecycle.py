@@ -77,8 +77,8 @@ import json, os, signal, sys
 {source}
 from workers.drivers.protocol import ContainerSpec
 asked = []
-def consent():
-    asked.append(1)
+def consent(handle):
+    asked.append(handle)
     if len(asked) == 2:
         os.kill(os.getpid(), signal.SIGSTOP)
 handle = driver.start(ContainerSpec(**json.loads(sys.argv[1])), consent)
@@ -109,7 +109,7 @@ def test_without_consent_nothing_is_started(driver: Driver, counted: ContainerSp
     class NoError(Exception):
         pass
 
-    def refuse() -> None:
+    def refuse(handle: Handle | None) -> None:
         raise NoError
 
     with pytest.raises(NoError):
@@ -117,7 +117,7 @@ def test_without_consent_nothing_is_started(driver: Driver, counted: ContainerSp
     assert driver.find(counted.name) is None
     answers = iter([None])
     with pytest.raises(StopIteration):
-        driver.start(counted, lambda: next(answers))
+        driver.start(counted, lambda handle: next(answers))
     assert (found := driver.find(counted.name)) and found.phase is Phase.CREATED
     assert text(follow(driver, driver.start(counted)), "stdout") == b"start\n"
 

@@ -75,6 +75,11 @@ class Model:
         host = self.hosts[known.worker]
         return known.is_active and (known.stale or (host.alive and known.boot not in ("", host.boot)))
 
+    def may_be_kept(self, known: Try) -> bool:
+        """Who has it lives, and renews it with its next beat, unless it did not for long."""
+        host = self.hosts[known.worker]
+        return host.alive and known.boot == host.boot and not known.grace_over
+
     def heirs(self, known: Try) -> list[str]:
         able = [name for name, host in self.hosts.items() if host.alive and PLACES[name] == PLACES[known.worker]]
         return [known.worker] if known.worker in able else able

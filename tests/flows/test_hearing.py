@@ -83,6 +83,7 @@ def test_what_has_a_container_is_left_to_a_suspect_rather_than_given_up() -> Non
     assert attempt is not None
     suspect()
     expire()
+    Attempt.objects.update(orphaned_at=Now() - timedelta(minutes=1), orphan_seen_at=Now())  # it did not renew it since
     reconcile()
     assert (Attempt.objects.get().worker, Attempt.objects.get().boot) == ("run@one", "")
     make_worker("run@two")
@@ -116,8 +117,8 @@ def test_the_task_that_claims_is_the_one_that_the_attempt_names() -> None:
 def test_what_no_hint_told_of_is_begun_after_a_beat_and_only_by_whom_it_is_meant_for() -> None:
     attempt = make_attempt()
     begun: list[tuple[int, uuid.UUID, str]] = []
-    keeper = Keeper("run@one", {}, lambda *what: begun.append(what))
-    other = Keeper("run@two", {}, lambda *what: pytest.fail("not meant for it"))
+    keeper = Keeper("run@one", {}, launch=lambda *what: begun.append(what))
+    other = Keeper("run@two", {}, launch=lambda *what: pytest.fail("not meant for it"))
     now = iter([0.0, 0.0, math.inf, math.inf])
     for _ in range(2):
         for each in (keeper, other):

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from jobs import failpoints
 from jobs.clock import Now
 from jobs.logs.store import Position, append
 from jobs.models import Attempt, Event, Job, installation_key
@@ -65,6 +66,24 @@ def started(driver: ProcessDriver, **spec: Any) -> Run:
 
 def running(driver: ProcessDriver) -> list[str]:
     return [seen.handle.name for seen in driver.survey(installation_key()) if seen.phase is Phase.RUNNING]
+
+
+def test_what_may_have_run_and_is_gone_is_not_made_anew(driver: ProcessDriver) -> None:
+    """Its worker dies between the start and the commit that says so, and somebody removes the container."""
+    first = Run(claimed(make_attempt(command=SLEEP)), driver)
+    failpoints.arm(failpoints.parse("started=error"))
+    try:
+        with pytest.raises(failpoints.FailpointError):
+            Starter(first.grip).start()
+    finally:
+        failpoints.arm({})
+    (container,) = driver.survey(installation_key())
+    driver.remove(container.handle)
+    assert claims.let_go(first.attempt, first.fence)
+    heir = Run(claimed(Attempt.objects.get()), driver)
+    assert heir.attempt.state == AttemptState.STARTING
+    assert heir.go().verdict.code == "container_vanished"  # type: ignore[union-attr]
+    assert not list(driver.survey(installation_key()))
 
 
 def test_an_earlier_attempts_container_is_gone_before_the_next_one_starts(
@@ -226,7 +245,7 @@ def test_who_wakes_to_find_its_name_taken_ends(settings: Any) -> None:
     settings.TOWLINE = settings.TOWLINE.model_copy(update={"TOWLINE_HEARTBEAT_SECONDS": 0.1})
     make_worker(NAME, boot="another")
     ended = threading.Event()
-    keeper = Keeper(NAME, {}, ended.set)
+    keeper = Keeper(NAME, {}, end_process=ended.set)
     keeper.start()
     assert ended.wait(5)
     keeper.join(10)

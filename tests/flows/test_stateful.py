@@ -227,11 +227,11 @@ class Life(RuleBasedStateMachine):
         for pk, known in orphans:
             job, heirs = expected[id(known)]
             row = Attempt.objects.get(job=pk, number=job.tries.index(known) + 1)
-            if heirs:
+            if heirs and not self.model.may_be_kept(known):
                 assert row.worker in heirs
                 known.worker, known.boot, known.fence = row.worker, "", known.fence + 1
                 known.stale = known.grace_over = False
-            elif known.grace_over or known.state == "assigned":
+            elif not heirs and (known.grace_over or known.state == "assigned"):
                 self.model.ended(job, "lost", Verdict("worker_lost", ""), begun=known.state != "assigned")
         self._learn_of_placements()
 

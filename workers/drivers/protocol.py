@@ -191,8 +191,11 @@ class Engine:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-def unasked() -> None:
+def unasked(handle: Handle | None) -> None:
     """The consent of who needs none."""
+
+
+Consent = Callable[[Handle | None], None]
 
 
 class Driver(Protocol):
@@ -200,12 +203,13 @@ class Driver(Protocol):
 
     name: str
 
-    def start(self, spec: ContainerSpec, consent: Callable[[], None] = unasked) -> Handle:
+    def start(self, spec: ContainerSpec, consent: Consent = unasked) -> Handle:
         """Start the container, or find the one already started under this name.
 
-        `consent` is called before the container is made and again before it is started, each time while no other
-        process of this host can start it. What it raises comes out, and nothing is started then: whoever was held up
-        until the container had run and was removed must not run it a second time.
+        `consent` is called with None before the container is made, and with its handle before it is started, each time
+        while no other process of this host can start it. What it raises comes out, and nothing is started then: whoever
+        was held up until the container had run and was removed must not run it a second time. Once it was given the
+        handle, a container that is not there is one that may have run.
 
         Twice means once: a namesake with our labels that is `created` is started, one that is running or has exited
         is returned as it is and never started again. A namesake without our labels raises `Refused`. What can never

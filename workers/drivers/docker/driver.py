@@ -26,6 +26,7 @@ from workers.drivers.docker.usage import usage_of
 from workers.drivers.docker.witness import witness_of
 from workers.drivers.protocol import (
     LABEL_INSTALLATION,
+    Consent,
     ContainerSpec,
     Engine,
     Handle,
@@ -81,7 +82,7 @@ class DockerDriver:
         self._starter = Starter(self._connection, locks, slots, start_seconds, log_bytes)
         self._images = ImageStore(self._connection, locks, pull_silence_seconds)
 
-    def start(self, spec: ContainerSpec, consent: Callable[[], None] = unasked) -> Handle:
+    def start(self, spec: ContainerSpec, consent: Consent = unasked) -> Handle:
         """See the protocol. A container that cannot start stays as an exited one with `error`."""
         if spec.gpus and not self._has_gpus():
             raise Refused(NO_GPU)

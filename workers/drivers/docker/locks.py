@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import IO
 from zlib import crc32
 
-from workers.drivers.protocol import Unavailable, unasked
+from workers.drivers.protocol import Unavailable
 
 FILES = 256
 POLL_SECONDS = 0.02
+
+
+def _nothing() -> None:
+    """What is done meanwhile by who has nothing to do."""
 
 
 class HostLocks:
@@ -30,7 +34,7 @@ class HostLocks:
         self._queues_lock = threading.Lock()
 
     @contextmanager
-    def named(self, name: str, wait_seconds: float, waiting: Callable[[], None] = unasked) -> Iterator[None]:
+    def named(self, name: str, wait_seconds: float, waiting: Callable[[], None] = _nothing) -> Iterator[None]:
         """Hold the lock of this name. Raises `Unavailable` when another holds it for longer than `wait_seconds`.
 
         `waiting` is called now and then until it is ours; what it raises ends the wait.
@@ -62,7 +66,7 @@ class HostLocks:
 
     @contextmanager
     def _one_of(
-        self, files: list[str], wait_seconds: float, what: str, waiting: Callable[[], None] = unasked
+        self, files: list[str], wait_seconds: float, what: str, waiting: Callable[[], None] = _nothing
     ) -> Iterator[None]:
         until = time.monotonic() + wait_seconds
         while (held := self._try(files)) is None:

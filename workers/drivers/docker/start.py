@@ -6,7 +6,6 @@ it starts an exited container again without a word.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,7 @@ from workers.drivers.docker.observe import NAME, OUR_LABELS, is_ours, observe
 from workers.drivers.docker.refusals import refusal
 from workers.drivers.docker.request import SCRIPT_DIR, create_body, platform_of, script_archive, without_disk_quota
 from workers.drivers.docker.stdin import Stdin
-from workers.drivers.protocol import ContainerSpec, Handle, Observation, Phase, Refused, Unavailable
+from workers.drivers.protocol import Consent, ContainerSpec, Handle, Observation, Phase, Refused, Unavailable
 
 
 @dataclass(frozen=True)
@@ -35,17 +34,17 @@ class Starter:
     start_seconds: float
     log_bytes: int
 
-    def start(self, spec: ContainerSpec, place: str, consent: Callable[[], None]) -> Observation:
+    def start(self, spec: ContainerSpec, place: str, consent: Consent) -> Observation:
         """Raises `Refused` for what the engine will never create, and for a stranger under the name."""
         with self.locks.named(spec.name, self.start_seconds), asking(f"start {spec.name}"):
-            found = self._find(spec, place)
+            found = self._find(spec, place, consent)
             if found is None:
-                consent()
+                consent(None)
                 found = self._create(spec, place)
             if found.phase is Phase.CREATED:
                 reach("created")
                 with self.locks.slot("start", self.slots, self.start_seconds):
-                    consent()
+                    consent(found.handle)
                     self._run(found.handle.uid, spec)
             return found
 
@@ -53,10 +52,11 @@ class Starter:
     def _client(self) -> APIClient:
         return self.connection.client
 
-    def _find(self, spec: ContainerSpec, place: str) -> Observation | None:
+    def _find(self, spec: ContainerSpec, place: str, consent: Consent) -> Observation | None:
         found = self._adopt(spec, place)
         if found is not None and found.phase is Phase.CREATED and spec.stdin is not None:
             # Whoever created it may have attached before dying: the engine would end the stdin where that one ended.
+            consent(None)
             self._client.remove_container(found.handle.uid, v=True)
             return None
         return found

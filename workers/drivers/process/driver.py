@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from workers.drivers.protocol import (
     LABEL_ATTEMPT,
     LABEL_INSTALLATION,
     LABEL_JOB,
+    Consent,
     ContainerSpec,
     Engine,
     Handle,
@@ -50,17 +51,18 @@ class ProcessDriver:
             self.root = root.resolve()
             self.place = engine.place_of(self.root)
 
-    def start(self, spec: ContainerSpec, consent: Callable[[], None] = unasked) -> Handle:
+    def start(self, spec: ContainerSpec, consent: Consent = unasked) -> Handle:
         launch = plan(spec)
         folder = Folder(self.root, spec.name)
         with border():
             if not folder.is_there():
-                consent()
+                consent(None)
                 folder.make(spec, launch)
             identity = _require_ours(folder, spec.labels)
             reach("created")
-            start_once(folder, consent)
-        return self._handle(spec.name, identity)
+            handle = self._handle(spec.name, identity)
+            start_once(folder, lambda: consent(handle))
+        return handle
 
     def inspect(self, handle: Handle) -> Observation:
         self._require_here(handle)

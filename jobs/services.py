@@ -205,7 +205,7 @@ def retry(job: Job, actor: str) -> None:
             JobState.QUEUED,
             where={"finished_at__isnull": False},
             actor=actor,
-            data={"by_hand": True},
+            data={"after_seconds": 0, "by_hand": True},
             attempts_before=F("attempts_count"),
             queued_at=Now(),
             queue_until=_queue_until(job.spec["timeouts"]["queue"]),

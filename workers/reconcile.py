@@ -6,11 +6,12 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import DateTimeField, Q
 
 from jobs.clock import Now
 from jobs.models import Attempt, Job
-from jobs.moves import move
+from jobs.moves import move, record
 from jobs.services import cancelled_by
 from jobs.states import ACTIVE_ATTEMPT, AttemptState, JobState
 from jobs.verdicts import Verdict
@@ -111,9 +112,11 @@ def _watched_for(attempt: Attempt, span: timedelta) -> bool:
     what the run worker, still starting, is about to adopt. Who saw it in the future saw it before the clock was put back.
     """
     this = Attempt.objects.filter(pk=attempt.pk, fence=attempt.fence)
-    watched = this.filter(orphan_seen_at__gt=Now() - max(lease(), LOOK_GAP), orphan_seen_at__lte=Now())
-    if not watched.update(orphan_seen_at=Now()):
-        this.update(orphaned_at=Now(), orphan_seen_at=Now())
+    seen = Q(orphan_seen_at__gt=Now() - max(lease(), LOOK_GAP), orphan_seen_at__lte=Now())
+    with transaction.atomic():
+        watched = this.filter(seen).update(orphan_seen_at=Now())
+        if not watched and this.exclude(seen).update(orphaned_at=Now(), orphan_seen_at=Now()):
+            record(attempt, "heartbeat_missed", data={"worker": attempt.worker, "grace_seconds": span.total_seconds()})
     return this.filter(orphaned_at__lte=Now() - span).exists()
 
 

@@ -22,6 +22,7 @@ SENTENCES = {
     "running": "Running",
     "adopted": "Adopted: the container ran on, its log goes on",
     "detached": "Its worker went; the container runs on",
+    "heartbeat_missed": "Nothing is heard of {worker}",
     "handed_over": "Handed over from {from} to {to}",
     "cancel_requested": "Cancel was asked for",
     "engine_away": "The engine does not answer: {error}",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobs.clock import Now
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, Event, Job
 from jobs.services import cancel
 from jobs.states import AttemptState
 from workers import claims
@@ -96,6 +96,15 @@ def test_who_watches_anew_counts_the_grace_anew() -> None:
     Attempt.objects.update(orphaned_at=an_hour_ago, orphan_seen_at=an_hour_ago)
     reconcile()
     assert Attempt.objects.get().state == "starting"
+
+
+def test_that_a_worker_is_silent_is_on_the_time_line_once() -> None:
+    attempt = claimed(make_attempt())
+    Worker.objects.update(stopped_at=Now())
+    expire(attempt)
+    for _ in range(3):
+        reconcile()
+    assert [event.data["worker"] for event in Event.objects.filter(kind="heartbeat_missed")] == ["run@one"]
 
 
 def test_a_lost_attempt_is_tried_again_by_policy_and_not_without_one() -> None:

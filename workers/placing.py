@@ -26,7 +26,8 @@ from .models import lease
 from .placement import Assignment, Floor, Plan, Waiting, place, why_none
 
 LOCK = 0x70_77_6C  # any number that nothing else in the database locks
-MOST = 2000  # waiting jobs looked at in one go
+FEW = 200  # waiting jobs looked at first: mostly those at the head are all that can start
+MOST = 2000  # and in each go after that
 PAGES = 10  # goes at most: each leaves out what those before found no room for, so that nobody hides those behind
 
 Told = tuple[str, str]  # reason and sentence
@@ -81,8 +82,8 @@ class _Round:
     def run(self, *, thorough: bool) -> int:
         self._look_at_groups()
         assigned = 0
-        for _ in range(PAGES):
-            jobs, more = self._page()
+        for number in range(PAGES):
+            jobs, more = self._page(MOST if number else FEW)
             plan = place([_as_waiting(job) for job in jobs], self.floor)
             assigned += self._carry_out(plan, {job.pk: job for job in jobs})
             if not more or not plan.reasons:
@@ -94,15 +95,16 @@ class _Round:
         self._explain()
         return assigned
 
-    def _page(self) -> tuple[list[Job], bool]:
+    def _page(self, most: int) -> tuple[list[Job], bool]:
         """Those to look at, and whether there are more: of each project no more than could start, if they are many."""
         free = self.floor.free_slots
+        most = min(MOST, max(most, 4 * free))
         jobs = (self._open() if free else self._open().filter(self._unexplained())).defer("spec")
-        page = list(jobs.in_placing_order()[:MOST])
-        if len(page) < MOST or not free:
-            return page, len(page) == MOST
+        page = list(jobs.in_placing_order()[:most])
+        if len(page) < most or not free or len(jobs.order_by().values("project").distinct()[:2]) < 2:
+            return page, len(page) == most
         turn = Window(RowNumber(), partition_by=["project", "priority"], order_by=["queued_at", "pk"])
-        return list(jobs.annotate(turn=turn).filter(turn__lte=free).in_placing_order()[:MOST]), True
+        return list(jobs.annotate(turn=turn).filter(turn__lte=free).in_placing_order()[:most]), True
 
     def _open(self) -> JobQuerySet:
         """Those that may start, but for what has no room."""

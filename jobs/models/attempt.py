@@ -82,13 +82,9 @@ class Attempt(Stamped):
             models.CheckConstraint(condition=Q(number__gte=1), name="attempt_number_from_1"),
         ]
         indexes = [
-            models.Index(fields=["worker", "state"], name="attempt_of_worker", condition=Q(state__in=ACTIVE_ATTEMPT)),
-            models.Index(fields=["lease_until"], name="attempt_lease", condition=Q(state__in=ACTIVE_ATTEMPT)),
-            models.Index(
-                fields=["engine"],
-                name="attempt_container_left",
-                condition=Q(state__in=FINAL_ATTEMPT, claimed_at__isnull=False, removed_at__isnull=True),
-            ),
+            models.Index(fields=["state", "worker"], name="attempt_of_worker"),
+            models.Index(fields=["state", "lease_until"], name="attempt_lease"),
+            models.Index(fields=["engine", "removed_at"], name="attempt_container_left"),
             models.Index(fields=["task_id"], name="attempt_task"),
         ]
 

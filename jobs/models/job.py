@@ -106,16 +106,11 @@ class Job(Stamped):
             models.UniqueConstraint(fields=["owner", "idempotency_key"], name="job_idempotency_key"),
         ]
         indexes = [
-            models.Index(
-                fields=["-priority", "queued_at", "id"], name="job_waiting", condition=Q(state=JobState.QUEUED)
-            ),
-            models.Index(fields=["shape"], name="job_shape", condition=Q(state=JobState.QUEUED)),
-            models.Index(
-                fields=["concurrency_group"],
-                name="job_concurrency",
-                condition=Q(finished_at=None) & ~Q(concurrency_group=""),
-            ),
-            models.Index(fields=["queue_until"], name="job_queue_until", condition=Q(state=JobState.QUEUED)),
+            # Not partial ones: SQLite uses those only where the state stands in the query's text, not among its parameters.
+            models.Index(fields=["state", "-priority", "queued_at", "id"], name="job_waiting"),
+            models.Index(fields=["state", "shape"], name="job_shape"),
+            models.Index(fields=["state", "queue_until"], name="job_queue_until"),
+            models.Index(fields=["concurrency_group", "state"], name="job_concurrency"),
             models.Index(fields=["-created_at", "-id"], name="job_newest"),
             models.Index(fields=["state", "-created_at"], name="job_by_state"),
             models.Index(fields=["project", "-created_at"], name="job_by_project"),

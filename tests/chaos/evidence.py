@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -114,20 +114,22 @@ class Size:
 
     threads: int
     files: int
+    kinds: Counter[str] = field(default_factory=Counter, compare=False)
 
 
 def size_of(pid: int) -> Size:
     status = Path(f"/proc/{pid}/status").read_text()
     threads = next(line for line in status.splitlines() if line.startswith("Threads:"))
-    return Size(int(threads.split()[1]), sum(not _is_parked(file) for file in Path(f"/proc/{pid}/fd").iterdir()))
+    kinds = Counter(kind for file in Path(f"/proc/{pid}/fd").iterdir() if (kind := _kind(file)))
+    # SQLite keeps the file of a closed connection for the next one while another holds a lock; its journal it closes.
+    return Size(int(threads.split()[1]), sum(kinds.values()) - kinds["towline.sqlite3"], kinds)
 
 
-def _is_parked(file: Path) -> bool:
-    """SQLite keeps the file of a closed connection for the next one while another holds a lock; its journal it closes."""
+def _kind(file: Path) -> str | None:
     try:
-        return str(file.readlink()).endswith(".sqlite3")
+        return file.readlink().name.partition(":")[0]
     except OSError:  # closed since it was listed
-        return True
+        return None
 
 
 @dataclass

@@ -283,3 +283,23 @@ def test_what_the_engine_does_not_create_is_refused(yard: Yard, more: dict[str, 
     with pytest.raises(Refused) as refused:
         yard.start("true", **more)
     assert refused.value.verdict.code == code
+
+
+# What it holds
+
+
+def test_threads_that_come_and_go_leave_no_connections_behind(yard: Yard) -> None:
+    """A log's reader is a thread of its own, and an address of the engine's is asked once or twice in a job's life."""
+
+    def run_one(number: int) -> None:
+        spec = yard.spec("echo", str(number))
+        with ThreadPoolExecutor(1) as another:
+            handle = another.submit(yard.driver.start, spec).result()
+            another.submit(yard.finish, handle).result()
+            another.submit(yard.driver.remove, handle).result()
+
+    run_one(0)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(6):
+        run_one(number)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 3

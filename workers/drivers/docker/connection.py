@@ -14,6 +14,7 @@ from typing import Any
 
 from docker import APIClient
 from docker.errors import APIError, DockerException, create_api_error_from_http_exception
+from docker.transport import UnixHTTPAdapter
 from docker.utils import kwargs_from_env
 from requests import HTTPError, Response
 from requests.exceptions import RequestException
@@ -22,6 +23,8 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 from workers.drivers.protocol import Unavailable
 
 CONNECT_SECONDS = 10.0
+IDLE_MOST = 8
+LOCAL = "http+docker://"  # what the SDK calls an engine behind a local socket
 
 
 @contextmanager
@@ -40,6 +43,30 @@ def text_of(error: APIError) -> str:
     return str(error.explanation or error)
 
 
+class _OneSocket(UnixHTTPAdapter):
+    """All of the engine's addresses share connections. The SDK's own adapter opens, and keeps, some for each URL."""
+
+    def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:
+        return super().get_connection(self.socket_path, proxies)
+
+
+class _Held:
+    """A thread's client. With the thread it ends, and the client goes to whoever needs one next.
+
+    Left to the garbage collector, which finds a client only now and then, the sockets of every log reader would pile up.
+    """
+
+    def __init__(self, client: APIClient, idle: list[APIClient]) -> None:
+        self.client = client
+        self._idle = idle
+
+    def __del__(self) -> None:
+        if len(self._idle) < IDLE_MOST:
+            self._idle.append(self.client)
+        else:
+            self.client.close()
+
+
 class Connection:
     """Clients for one engine, made when first needed. `base_url` None follows DOCKER_HOST, else the local socket."""
 
@@ -48,14 +75,21 @@ class Connection:
         self._timeout = timeout_seconds
         self._local = threading.local()
         self._api_version: str | None = None
+        self._idle: list[APIClient] = []
 
     @property
     def client(self) -> APIClient:
         """This thread's client: a requests session is not promised to be safe between threads."""
-        client: APIClient | None = getattr(self._local, "client", None)
-        if client is None:
-            client = self._local.client = self._connect()
-        return client
+        held: _Held | None = getattr(self._local, "held", None)
+        if held is None:
+            held = self._local.held = _Held(self._idle_one() or self._connect(), self._idle)
+        return held.client
+
+    def _idle_one(self) -> APIClient | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     @contextmanager
     def anew(self) -> Iterator[Connection]:
@@ -64,16 +98,18 @@ class Connection:
         try:
             yield another
         finally:
-            if (client := getattr(another._local, "client", None)) is not None:
-                client.close()
+            if (held := getattr(another._local, "held", None)) is not None:
+                held.client.close()
 
     def _connect(self) -> APIClient:
         """The version is agreed on once: a client that asks for it costs 7 ms, and every log reader is a new thread."""
         where: dict[str, Any] = {"base_url": self._base_url} if self._base_url else dict(kwargs_from_env())
         client = APIClient(timeout=self._timeout, version=self._api_version, **where)  # type: ignore[arg-type]  # seconds may be a float
         self._api_version = client.api_version
+        if isinstance(theirs := client.adapters.get(LOCAL), UnixHTTPAdapter):
+            client.mount(LOCAL, _OneSocket(f"http+unix://{theirs.socket_path}", self._timeout))  # type: ignore[arg-type]  # seconds may be a float
         # A local socket has no proxy and no .netrc: looking for them is a sixth of what a request costs us.
-        client.trust_env = not client.base_url.startswith("http+docker:")
+        client.trust_env = not client.base_url.startswith(LOCAL)
         return client
 
     def request(

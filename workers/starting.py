@@ -34,24 +34,27 @@ class Starter:
         self.grip = grip
         self.attempt = grip.attempt
         self._reported_at = 0.0
+        self._trouble: Unavailable | None = None  # what kept the engine from answering, when it was last asked
 
     def start(self) -> Handle:
-        """Of the running, or already ended, container. An engine that does not answer is asked until the start time-out."""
+        """Of the running, or already ended, container. An engine that does not answer is asked until the start time-out.
+
+        It is looked for before anything is said of it: what has run keeps its end, however late or unwanted by now.
+        """
         seconds = 0.2
-        trouble: Unavailable | None = None
         while True:
-            self._may_start(trouble)
             try:
-                return self._start_once(known=self.grip.fence > 1 or trouble is not None)
+                return self._start_once(known=self.grip.fence > 1 or self._trouble is not None)
             except Unavailable as error:
-                trouble = error
+                self._trouble = error
                 log.warning("%s: the engine does not answer: %s", self.attempt, error)
+                self._may_start()
                 self.grip.pause(seconds)
                 seconds = min(seconds * 2, 5.0)
             except Refused as refused:
                 raise Ended(Ending(AttemptState.FAILED, None, refused.verdict)) from refused
 
-    def _may_start(self, trouble: Unavailable | None = None) -> None:
+    def _may_start(self) -> None:
         """Raises what keeps the container from being started."""
         if self.grip.leaving:
             raise Left
@@ -59,17 +62,21 @@ class Starter:
             return
         if self.grip.cancelled:
             self.attempt.job.refresh_from_db(fields=["cancel_requested_by"])
-            raise Ended(Ending(AttemptState.CANCELLED, None, cancelled_by(self.attempt.job.cancel_requested_by)))
+            raise self._unstarted(AttemptState.CANCELLED, cancelled_by(self.attempt.job.cancel_requested_by))
         if self.grip.deadlines.start_is_over():
-            raise Ended(Ending(AttemptState.FAILED, None, self._too_late(trouble)))
+            raise self._unstarted(AttemptState.FAILED, self._too_late())
 
-    def _too_late(self, trouble: Unavailable | None) -> Verdict:
+    def _unstarted(self, state: AttemptState, verdict: Verdict) -> Ended:
+        unseen = self._trouble is not None and self.attempt.handle is not None  # it may have run and written
+        return Ended(Ending(state, None, verdict, log_complete=not unseen))
+
+    def _too_late(self) -> Verdict:
         limit = self.grip.spec.timeouts.start or 0
-        if trouble:
+        if self._trouble:
             return Verdict(
                 "engine_unavailable",
                 f"The {self.attempt.runtime} engine did not answer for {limit:g} s.",
-                (str(trouble)[:500],),
+                (str(self._trouble)[:500],),
                 f"See to the engine of worker {self.attempt.worker}: `manage.py doctor` there says what it sees.",
             )
         return Verdict(
@@ -92,6 +99,7 @@ class Starter:
         return handle
 
     def _start_container(self) -> Handle:
+        self._may_start()
         image = self._resolve_image()
         self._end_earlier()
         attempt = self.attempt
@@ -134,6 +142,7 @@ class Starter:
 
     def _report(self, progress: PullProgress) -> None:
         """Show how far the pull is; and, as this is where a start may take long, see whether it is still wanted."""
+        self._trouble = None
         self._may_start()
         now = time.monotonic()
         if now - self._reported_at < PROGRESS_SECONDS:

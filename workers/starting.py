@@ -81,7 +81,7 @@ class Starter:
             )
         return Verdict(
             "timeout_start",
-            f"It did not start within {limit:g} s of being assigned.",
+            f"It did not start within {limit:g} s of being taken up.",
             (f"last progress: {self.attempt.progress}",) if self.attempt.progress else (),
             "Give it longer in timeouts.start, or use a smaller image.",
         )

@@ -76,3 +76,12 @@ def test_a_program_that_had_ended_before_we_looked_keeps_its_end(
     assert (attempt.state, attempt.exit_code, attempt.verdict, attempt.log_lines) == ("succeeded", 0, None, 1)
     assert Job.objects.get().state == "succeeded"
     assert not Event.objects.filter(kind__in=("signalled", "killed")).exists()
+
+
+def test_a_start_time_out_begins_when_somebody_begins(driver: ProcessDriver) -> None:
+    """All were away from the assignment on."""
+    attempt = make_attempt(command=HELLO)
+    Attempt.objects.update(created_at=Now() - timedelta(days=1))
+    taken_on(driver).go()
+    attempt.refresh_from_db()
+    assert attempt.state == "succeeded"

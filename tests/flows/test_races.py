@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
+from jobs.clock import Now
 from jobs.models import Dependency, Job
 from jobs.services import cancel, retry
 from tests.stack import eventually
 from workers.placing import place_waiting
+from workers.reconcile import reconcile
 
 from .conftest import make_job, make_worker
 
@@ -54,3 +58,18 @@ def test_a_job_tried_again_while_jobs_are_placed_waits_for_what_it_comes_after()
     place_waiting()
     assert Job.objects.get(pk=second.pk).state == "queued"
     assert Dependency.objects.filter(job=second, settled=False).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("due", [{"cancel_requested_at": Now()}, {"queue_until": Now() - timedelta(seconds=1)}])
+def test_what_was_due_of_a_job_is_not_done_to_it_once_it_is_tried_again(due: dict[str, Any]) -> None:
+    """To one whose cancel a hand-back to the queue overtook, or whose queue time-out is over, just when its owner acts."""
+    job = make_job(timeouts={"queue": 60})
+    Job.objects.update(**due)
+    with transaction.atomic():
+        cancel(job, "alice")
+        retry(job, "alice")
+        recovery = _beside(reconcile)
+        _until_it_waits_or_is_over(recovery)
+    recovery.join()
+    assert Job.objects.get().state == "queued"

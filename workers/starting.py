@@ -48,7 +48,8 @@ class Starter:
             except Unavailable as error:
                 self._trouble = error
                 log.warning("%s: the engine does not answer: %s", self.attempt, error)
-                self._may_start()
+                if self.attempt.handle is None:  # else it may run there, and nothing may be said of it unseen
+                    self._may_start()
                 self.grip.pause(seconds)
                 seconds = min(seconds * 2, 5.0)
             except Refused as refused:
@@ -62,13 +63,9 @@ class Starter:
             return
         if self.grip.cancelled:
             self.attempt.job.refresh_from_db(fields=["cancel_requested_by"])
-            raise self._unstarted(AttemptState.CANCELLED, cancelled_by(self.attempt.job.cancel_requested_by))
+            raise Ended(Ending(AttemptState.CANCELLED, None, cancelled_by(self.attempt.job.cancel_requested_by)))
         if self.grip.deadlines.start_is_over():
-            raise self._unstarted(AttemptState.FAILED, self._too_late())
-
-    def _unstarted(self, state: AttemptState, verdict: Verdict) -> Ended:
-        unseen = self._trouble is not None and self.attempt.handle is not None  # it may have run and written
-        return Ended(Ending(state, None, verdict, log_complete=not unseen))
+            raise Ended(Ending(AttemptState.FAILED, None, self._too_late()))
 
     def _too_late(self) -> Verdict:
         limit = self.grip.spec.timeouts.start or 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from jobs import failpoints
 from jobs.clock import Now
@@ -14,6 +16,7 @@ from jobs.models import Attempt, Event, Job, installation_key
 from jobs.services import cancel
 from tests.stack import eventually
 from workers import claims
+from workers.drivers.process import files
 from workers.drivers.process.driver import ProcessDriver
 from workers.drivers.protocol import Phase
 from workers.models import Worker
@@ -85,3 +88,30 @@ def test_a_start_time_out_begins_when_somebody_begins(driver: ProcessDriver) -> 
     taken_on(driver).go()
     attempt.refresh_from_db()
     assert attempt.state == "succeeded"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("meanwhile", [long_ago, cancelled])
+def test_what_may_run_on_an_engine_that_does_not_answer_is_waited_for(
+    driver: ProcessDriver, meanwhile: Callable[[Attempt], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """To say that it did not start would let the next attempt begin elsewhere, beside it."""
+    attempt = left_behind(driver, marked=False)
+    meanwhile(attempt)
+    (container,) = driver.survey(installation_key())
+    identity = driver.root / container.handle.name / files.IDENTITY
+    identity.rename(identity.with_suffix(".away"))
+    identity.mkdir()
+
+    def go() -> None:
+        taken_on(driver).go()
+        connection.close()
+
+    thread = threading.Thread(target=go)
+    thread.start()
+    eventually(lambda: caplog.text.count("does not answer") > 1 or not thread.is_alive())
+    identity.rmdir()
+    identity.with_suffix(".away").rename(identity)
+    thread.join()
+    attempt.refresh_from_db()
+    assert (attempt.state, attempt.exit_code) == ("succeeded", 0)

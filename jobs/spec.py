@@ -89,7 +89,7 @@ class Resources(_Strict):
 
 
 class Timeouts(_Strict):
-    """Seconds; null: none. `start` counts from assignment and includes the pull; `idle` from the last output."""
+    """Seconds; null: none. `start` counts from when a worker takes it up and includes the pull; `idle` from the last output."""
 
     queue: Seconds | None = None
     start: Seconds | None = 600

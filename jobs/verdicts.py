@@ -55,7 +55,7 @@ CODES: Mapping[Kind, Mapping[str, str]] = {
     },
     Kind.TIMEOUT: {
         "timeout_queue": "It waited longer than `timeouts.queue`.",
-        "timeout_start": "It did not start within `timeouts.start` of being assigned, the pull included.",
+        "timeout_start": "It did not start within `timeouts.start` of its worker taking it up, the pull included.",
         "timeout_run": "It ran longer than `timeouts.run`.",
         "timeout_idle": "It wrote nothing for `timeouts.idle`.",
     },

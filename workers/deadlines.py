@@ -21,7 +21,7 @@ class Deadlines:
     """Times are `time.monotonic()` values; None: not begun."""
 
     timeouts: Timeouts
-    assigned_at: float
+    claimed_at: float | None = None
     started_at: float | None = None
     spoke_at: float | None = None
     listening_at: float = 0.0  # silence before then is ours, not the program's
@@ -43,7 +43,7 @@ class Deadlines:
         wrote_at = attempt.chunks.order_by("-first_line").values_list("created_at", flat=True).first()
         return cls(
             timeouts,
-            assigned_at=then(attempt.created_at) or 0.0,
+            claimed_at=then(attempt.claimed_at),
             started_at=then(attempt.started_at),
             spoke_at=then(wrote_at or attempt.started_at),
             listening_at=time.monotonic() + (LISTEN_SECONDS if attempt.started_at else 0.0),
@@ -64,7 +64,7 @@ class Deadlines:
         self.stop_at = time.monotonic()
 
     def start_is_over(self) -> bool:
-        return _over(self.assigned_at, self.timeouts.start)
+        return _over(self.claimed_at, self.timeouts.start)
 
     def due(self) -> tuple[str, str] | None:
         """The verdict code and sentence of the time-out that is over, if one is."""

@@ -26,7 +26,7 @@ def settle() -> None:
     unsettled().filter(on__state=JobState.SUCCEEDED).update(settled=True)
     while _end_hopeless():
         pass  # who came after those ended just now is hopeless, too
-    unsettled().exclude(job__state=JobState.QUEUED).update(settled=True)
+    _forget_ended()
     held_up = Job.objects.filter(state=JobState.QUEUED, pk__in=unsettled().values("job"))
     due = held_up.filter(Q(not_before=None) | Q(not_before__lte=Now())).exclude(waiting_reason="dependency")
     due.update(waiting_reason="dependency", waiting_detail=WAITS_FOR_OTHERS)
@@ -35,20 +35,30 @@ def settle() -> None:
 def _end_hopeless() -> bool:
     hopeless = unsettled().filter(job__state=JobState.QUEUED, on__state__in=UNSUCCESSFUL)
     found = {link.job_id: link for link in hopeless.select_related("job", "on").order_by("-on")[:MOST]}
-    for link in found.values():
-        verdict = _because_of(link.on)
-        move(
-            link.job,
-            JobState.CANCELLED,
-            actor="placement",
-            data={"on": str(link.on_id)},
-            verdict=verdict.as_json(),
-            verdict_code=verdict.code,
-            waiting_reason="",
-            waiting_detail="",
-        )
-    unsettled().filter(job__in=list(found)).update(settled=True)
+    ended = [pk for pk, link in found.items() if _end(link)]
+    unsettled().filter(job__in=ended).update(settled=True)
     return bool(found)
+
+
+def _end(link: Dependency) -> bool:
+    verdict = _because_of(link.on)
+    return move(
+        link.job,
+        JobState.CANCELLED,
+        actor="placement",
+        data={"on": str(link.on_id)},
+        verdict=verdict.as_json(),
+        verdict_code=verdict.code,
+        waiting_reason="",
+        waiting_detail="",
+    )
+
+
+def _forget_ended() -> None:
+    """Whoever is over waits for nobody. With their rows locked, as one that is just tried again would be let go unawaited."""
+    waited = Job.objects.filter(pk__in=unsettled().values("job"))
+    ended = waited.exclude(state=JobState.QUEUED).order_by().select_for_update(skip_locked=True, no_key=True)
+    unsettled().filter(job__in=list(ended.values_list("pk", flat=True)[:MOST])).update(settled=True)
 
 
 def _because_of(on: Job) -> Verdict:

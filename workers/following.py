@@ -30,6 +30,7 @@ class Follower:
         self.at = position(grip.attempt)
         self.last_lines: deque[str] = deque(maxlen=20)
         self._stopper = Stopper(grip, handle)
+        self._over = False  # it has ended by itself: nothing is left to be stopped
         self._unsure = False  # whether the last chunk was committed: its answer got lost
         self._sample_at = time.monotonic() + FIRST_SAMPLE_SECONDS
 
@@ -42,13 +43,14 @@ class Follower:
             seen = self._look()
             if seen.phase is Phase.GONE:
                 return seen
+            self._over = seen.phase is Phase.EXITED
             pump = Pump(self.grip.driver, self.handle, self.at.cursor or None)
             self.grip.on_wake = pump.wake
             try:
                 self._drain(pump)
             finally:
                 pump.stop()
-            if seen.phase is Phase.EXITED and pump.trouble is None:
+            if self._over and pump.trouble is None:
                 return seen
             self._tend()
             if pump.trouble:
@@ -108,7 +110,8 @@ class Follower:
         self.grip.woken.clear()
         if self.grip.leaving:
             raise Left
-        self._stopper.tend()
+        if not self._over:
+            self._stopper.tend()
         if isinstance(self.grip.driver, Metered) and time.monotonic() >= self._sample_at:
             self._sample(self.grip.driver)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
+from typing import Any
 from uuid import UUID
 
 from celery.utils.nodenames import worker_direct
@@ -67,7 +68,8 @@ def _expire_queued() -> None:
             (f"waiting: {job.waiting_reason or 'capacity'}", job.waiting_detail),
             "Give it longer in timeouts.queue, or add workers.",
         )
-        move(job, JobState.FAILED, verdict=verdict.as_json(), verdict_code=verdict.code, waiting_reason="")
+        end: dict[str, Any] = {"verdict": verdict.as_json(), "verdict_code": verdict.code, "waiting_reason": ""}
+        move(job, JobState.FAILED, where={"queue_until__lt": Now()}, **end)
 
 
 class _Round:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import DateTimeField, Q
@@ -50,7 +51,8 @@ def _cancel_waiting() -> int:
     ended = 0
     for job in Job.objects.filter(state=JobState.QUEUED, cancel_requested_at__isnull=False)[:MOST]:
         verdict = cancelled_by(job.cancel_requested_by)
-        ended += move(job, JobState.CANCELLED, verdict=verdict.as_json(), verdict_code=verdict.code, waiting_reason="")
+        end: dict[str, Any] = {"verdict": verdict.as_json(), "verdict_code": verdict.code, "waiting_reason": ""}
+        ended += move(job, JobState.CANCELLED, where={"cancel_requested_at__isnull": False}, **end)
     return ended
 
 

@@ -34,24 +34,28 @@ class Starter:
         self.grip = grip
         self.attempt = grip.attempt
         self._reported_at = 0.0
+        self._trouble: Unavailable | None = None  # what kept the engine from answering, when it was last asked
 
     def start(self) -> Handle:
-        """Of the running, or already ended, container. An engine that does not answer is asked until the start time-out."""
+        """Of the running, or already ended, container. An engine that does not answer is asked until the start time-out.
+
+        It is looked for before anything is said of it: what has run keeps its end, however late or unwanted by now.
+        """
         seconds = 0.2
-        trouble: Unavailable | None = None
         while True:
-            self._may_start(trouble)
             try:
-                return self._start_once(known=self.grip.fence > 1 or trouble is not None)
+                return self._start_once(known=self.grip.fence > 1 or self._trouble is not None)
             except Unavailable as error:
-                trouble = error
+                self._trouble = error
                 log.warning("%s: the engine does not answer: %s", self.attempt, error)
+                if self.attempt.handle is None:  # else it may run there, and nothing may be said of it unseen
+                    self._may_start()
                 self.grip.pause(seconds)
                 seconds = min(seconds * 2, 5.0)
             except Refused as refused:
                 raise Ended(Ending(AttemptState.FAILED, None, refused.verdict)) from refused
 
-    def _may_start(self, trouble: Unavailable | None = None) -> None:
+    def _may_start(self) -> None:
         """Raises what keeps the container from being started."""
         if self.grip.leaving:
             raise Left
@@ -61,20 +65,20 @@ class Starter:
             self.attempt.job.refresh_from_db(fields=["cancel_requested_by"])
             raise Ended(Ending(AttemptState.CANCELLED, None, cancelled_by(self.attempt.job.cancel_requested_by)))
         if self.grip.deadlines.start_is_over():
-            raise Ended(Ending(AttemptState.FAILED, None, self._too_late(trouble)))
+            raise Ended(Ending(AttemptState.FAILED, None, self._too_late()))
 
-    def _too_late(self, trouble: Unavailable | None) -> Verdict:
+    def _too_late(self) -> Verdict:
         limit = self.grip.spec.timeouts.start or 0
-        if trouble:
+        if self._trouble:
             return Verdict(
                 "engine_unavailable",
                 f"The {self.attempt.runtime} engine did not answer for {limit:g} s.",
-                (str(trouble)[:500],),
+                (str(self._trouble)[:500],),
                 f"See to the engine of worker {self.attempt.worker}: `manage.py doctor` there says what it sees.",
             )
         return Verdict(
             "timeout_start",
-            f"It did not start within {limit:g} s of being assigned.",
+            f"It did not start within {limit:g} s of being taken up.",
             (f"last progress: {self.attempt.progress}",) if self.attempt.progress else (),
             "Give it longer in timeouts.start, or use a smaller image.",
         )
@@ -92,6 +96,7 @@ class Starter:
         return handle
 
     def _start_container(self) -> Handle:
+        self._may_start()
         image = self._resolve_image()
         self._end_earlier()
         attempt = self.attempt
@@ -134,6 +139,7 @@ class Starter:
 
     def _report(self, progress: PullProgress) -> None:
         """Show how far the pull is; and, as this is where a start may take long, see whether it is still wanted."""
+        self._trouble = None
         self._may_start()
         now = time.monotonic()
         if now - self._reported_at < PROGRESS_SECONDS:

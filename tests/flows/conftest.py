@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +11,10 @@ from django.contrib.auth.models import User
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
-from jobs.models import Attempt, Installation, Job, Project
+from jobs.models import Attempt, Installation, Job, Project, installation_key
 from jobs.services import submit
 from jobs.spec import parse_spec
+from workers.drivers.process.driver import ProcessDriver
 from workers.models import Worker
 from workers.placing import place_waiting
 
@@ -25,6 +28,14 @@ def _database(db: None) -> None:
     """Every test here has it, with what the migrations put in: a test with real commits empties all tables after it."""
     Project.objects.get_or_create(name="default")
     Installation.objects.get_or_create(id=1, defaults={"key": "tltest"})
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Iterator[ProcessDriver]:
+    made = ProcessDriver(tmp_path / "jobs")
+    yield made
+    for seen in made.survey(installation_key()):
+        made.remove(seen.handle)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -42,14 +41,6 @@ from .conftest import make_attempt, make_worker
 GONE = Verdict("worker_lost", "gone")
 NAME, BOOT = "run@one", "boot-run@one"
 SLEEP = ["sh", "-c", "echo $$; exec sleep 300"]
-
-
-@pytest.fixture
-def driver(tmp_path: Path) -> Iterator[ProcessDriver]:
-    made = ProcessDriver(tmp_path / "jobs")
-    yield made
-    for seen in made.survey(installation_key()):
-        made.remove(seen.handle)
 
 
 def claimed(attempt: Attempt) -> Attempt:

@@ -288,15 +288,13 @@ def test_what_the_engine_does_not_create_is_refused(yard: Yard, more: dict[str, 
 # What it holds
 
 
-def test_threads_that_come_and_go_leave_no_connections_behind(yard: Yard) -> None:
-    """A log's reader is a thread of its own, and an address of the engine's is asked once or twice in a job's life."""
+def test_connections_do_not_grow_with_the_jobs_a_worker_had(yard: Yard) -> None:
+    """Each container has addresses of its own at the engine, which are asked once or twice in its life."""
 
     def run_one(number: int) -> None:
-        spec = yard.spec("echo", str(number))
-        with ThreadPoolExecutor(1) as another:
-            handle = another.submit(yard.driver.start, spec).result()
-            another.submit(yard.finish, handle).result()
-            another.submit(yard.driver.remove, handle).result()
+        handle = yard.driver.start(yard.spec("echo", str(number)))
+        yard.finish(handle)
+        yard.driver.remove(handle)
 
     run_one(0)
     before = len(list(Path("/proc/self/fd").iterdir()))

@@ -53,6 +53,8 @@ class Starter:
                 self.grip.pause(seconds)
                 seconds = min(seconds * 2, 5.0)
             except Refused as refused:
+                patiently(self._hear_of_cancel, self.grip.pause)
+                self._may_start()  # a cancel or a time-out that came while it was asked for comes first
                 raise Ended(Ending(AttemptState.FAILED, None, refused.verdict)) from refused
 
     def _may_start(self) -> None:

@@ -174,6 +174,22 @@ def test_a_registry_that_is_not_there_is_unreachable(yard: Yard) -> None:
     assert refusal(yard, "registry.invalid/demo:1") == "image_registry_unreachable"
 
 
+def test_a_registry_that_says_nothing_holds_nobody_up(yard: Yard) -> None:
+    """Who waits is asked again and again whether to go on: a cancel, or a time-out, ends the wait."""
+
+    class EnoughError(Exception):
+        pass
+
+    def give_up(now: PullProgress) -> None:
+        raise EnoughError
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        with pytest.raises(EnoughError):
+            yard.driver.resolve(f"127.0.0.1:{silent.getsockname()[1]}/silent:1", None, give_up)
+        assert time.monotonic() - began < 5
+
+
 def test_an_image_for_another_processor_is_told(yard: Yard, tmp_path: Path) -> None:
     foreign = foreign_image(yard.client, f"towline/foreign-{yard.installation}:1")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -111,6 +112,23 @@ def test_a_frozen_redis_holds_up_nobody(platform: RunningStack, server: RedisSer
         finally:
             server.signal(signal.SIGCONT)
         hears(platform)
+
+
+def test_a_worker_started_while_redis_is_frozen_looks_after_its_jobs(
+    platform: RunningStack, server: RedisServer
+) -> None:
+    job = platform.submit("sh", "-c", COUNT)
+    eventually(lambda: platform.output(job))
+    server.signal(signal.SIGSTOP)
+    try:
+        os.kill(platform.pid_of("run"), signal.SIGKILL)
+        eventually(lambda: "adopted" in platform.events(job))
+        assert platform.wait(job)["state"] == "succeeded"
+        assert platform.wait(submit_promptly(platform))["state"] == "succeeded"
+    finally:
+        server.signal(signal.SIGCONT)
+    assert [line["n"] for line in platform.lines(job)] == list(range(1, 21))
+    hears(platform)
 
 
 def test_cut_connections_are_made_again(platform: RunningStack, server: RedisServer) -> None:

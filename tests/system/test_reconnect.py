@@ -20,13 +20,12 @@ from tests.stack import ROOT, eventually
 WORKER = """
 import sys, time, pathlib
 from celery import Celery
-broker, transport, folder = sys.argv[1:]
-if transport == "ours":
-    from towline.broker.transport import install
-    install()
+from towline.broker.transport import install
+broker, folder = sys.argv[1:]
+install()
 app = Celery(broker=broker)
 app.conf.worker_prefetch_multiplier = 1
-app.conf.broker_transport_options = {"ack_emulation": transport != "ours"}
+app.conf.broker_transport_options = {"ack_emulation": False}
 
 @app.task(name="leave_a_mark")
 def leave_a_mark(name, seconds):
@@ -46,10 +45,10 @@ def server() -> Iterator[RedisServer]:
 
 
 @contextmanager
-def worker(server: RedisServer, transport: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def worker(server: RedisServer, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """With both threads busy for some seconds, and a third message in hand."""
     broker = f"redis+socket://{server.socket}"
-    command = [sys.executable, "-c", WORKER, broker, transport, str(folder)]
+    command = [sys.executable, "-c", WORKER, broker, str(folder)]
     with (folder / "log").open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT / "platform", stdout=output, stderr=subprocess.STDOUT)
     try:
@@ -65,7 +64,7 @@ def worker(server: RedisServer, transport: str, folder: Path) -> Iterator[subpro
 
 
 def test_a_worker_with_a_message_in_hand_outlives_redis(server: RedisServer, tmp_path: Path) -> None:
-    with worker(server, "ours", tmp_path) as process:
+    with worker(server, tmp_path) as process:
         server.kill()
         server.start()
         with celery.Celery(broker=f"redis+socket://{server.socket}") as sender:
@@ -73,12 +72,3 @@ def test_a_worker_with_a_message_in_hand_outlives_redis(server: RedisServer, tmp
         eventually((tmp_path / "after").exists, 20)
         assert process.poll() is None
     assert "EMERGENCY" not in (tmp_path / "log").read_text()
-
-
-@pytest.mark.skipif(celery.__version__ != "5.7.0", reason="seen in Celery 5.7.0")
-def test_as_celery_is_by_itself_it_would_end(server: RedisServer, tmp_path: Path) -> None:
-    """When this fails, Celery has mended it."""
-    with worker(server, "plain", tmp_path) as process:
-        server.kill()
-        server.start()
-        eventually(lambda: process.poll() is not None, 30)

@@ -58,8 +58,8 @@ manage.py submit --spec job.json --priority 10 --json
             self.print_json(JobSerializer(job).data)
         elif not options["follow"]:
             self.stdout.write(str(job.pk))
-        if job.waiting_reason == "no_worker":
-            self.stderr.write(f"it waits: {job.waiting_detail}")
+            if job.waiting_reason == "no_worker":
+                self.stderr.write(f"it waits: {job.waiting_detail}")
         if options["follow"]:
             sys.exit(self._follow(job, as_json=options["as_json"]))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 PAUSES_SECONDS = (0.5, 1, 2, 5, 10, 30)
-STEADY_SECONDS = 60  # who ran that long starts again at the shortest pause
+STEADY_SECONDS = 10  # who ran that long, or ended as if told to, starts again at the shortest pause
 STOP_SECONDS = 15
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
@@ -90,12 +90,12 @@ class Supervisor:
                 self._start(service)
 
     def _plan_restart(self, service: Service, now: float) -> None:
-        if now - service.started_at > STEADY_SECONDS:
+        code = service.process.returncode if service.process else None
+        if now - service.started_at > STEADY_SECONDS or code == 0:
             service.failures = 0
         pause = PAUSES_SECONDS[min(service.failures, len(PAUSES_SECONDS) - 1)]
         service.failures += 1
         service.due_at = now + pause
-        code = service.process.returncode if service.process else None
         log.warning("%s ended (%s), it starts again in %g s: %s", service.name, code, pause, self.log_of(service))
 
     def stop(self) -> None:

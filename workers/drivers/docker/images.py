@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from docker.auth import get_config_header, resolve_repository_name
@@ -27,7 +29,10 @@ from workers.drivers.protocol import Image, PullProgress, Refused, Unavailable
 IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 ONE_PULL_SECONDS = 3600.0
 
+WAIT_SECONDS = 0.5
+
 ELSEWHERE = PullProgress(0, 0, "waiting: another job is pulling it")
+ASKING = PullProgress(0, 0, "asking the registry")
 
 Progress = Callable[[PullProgress], None]
 
@@ -81,12 +86,11 @@ class ImageStore:
 
     def _pull(self, name: str, arch: str | None, progress: Progress) -> None:
         try:
-            with closing(self._ask(name, arch)) as response:
-                tally = PullTally()
-                for event in events_of(response):
-                    if "error" in event:
-                        raise Refused(pull_verdict(cause_of(event["error"]), name, arch, event["error"]))
-                    progress(tally.add(event))
+            tally, now = PullTally(), ASKING
+            for event in self._told(name, arch, lambda: progress(now)):
+                if "error" in event:
+                    raise Refused(pull_verdict(cause_of(event["error"]), name, arch, event["error"]))
+                progress(now := tally.add(event))
         except APIError as error:
             raise Refused(pull_verdict(cause_of(text_of(error)), name, arch, text_of(error))) from error
         except RequestException as error:
@@ -94,6 +98,32 @@ class ImageStore:
                 raise
             stuck = f"nothing came for {self.silence_seconds:g} s"
             raise Refused(pull_verdict("image_registry_unreachable", name, arch, stuck)) from error
+
+    def _told(self, name: str, arch: str | None, waiting: Callable[[], None]) -> Iterator[dict[str, Any]]:
+        """What the engine says of the pull. While it says nothing `waiting` is called, and what that raises ends the wait.
+
+        The reading is a thread's, as a registry that dawdles must not hold up a cancel or a time-out.
+        """
+        told: SimpleQueue[dict[str, Any] | Exception | None] = SimpleQueue()
+        left = threading.Event()
+
+        def read() -> None:
+            try:
+                with closing(self._ask(name, arch)) as response:
+                    for event in events_of(response):
+                        if left.is_set():
+                            return
+                        told.put(event)
+                told.put(None)
+            except Exception as error:  # noqa: BLE001 - a thread's border: raised where it is waited for
+                told.put(error)
+
+        threading.Thread(target=read, daemon=True, name="pull").start()
+        try:
+            while (event := _next(told, waiting)) is not None:
+                yield event
+        finally:
+            left.set()
 
     def _ask(self, name: str, arch: str | None) -> Response:
         repository, tag = parse_repository_tag(name)
@@ -107,6 +137,18 @@ class ImageStore:
             read_seconds=self.silence_seconds,
             stream=True,
         )
+
+
+def _next(told: SimpleQueue[dict[str, Any] | Exception | None], waiting: Callable[[], None]) -> dict[str, Any] | None:
+    while True:
+        try:
+            event = told.get(timeout=WAIT_SECONDS)
+        except Empty:
+            waiting()
+            continue
+        if isinstance(event, Exception):
+            raise event
+        return event
 
 
 def checked(reference: str) -> str:

@@ -105,15 +105,19 @@ def serve_run() -> None:
     keeper.install(ours)
     ears = Hearing(name, keeper=ours)
 
-    @signals.worker_ready.connect(weak=False)
-    def begin(sender: Any, **_: Any) -> None:
+    @signals.celeryd_after_setup.connect(weak=False)
+    def begin(**_: Any) -> None:
+        """Before Celery asks for Redis, which may be away for long: containers want to be looked after all the same."""
         try:
             ours.register()
             ours.start()
-            ears.listen(sender)
         except Exception as error:
             # A signal's receiver can't fail a worker otherwise; one without a keeper would lose every lease.
             raise SystemExit(f"the run worker can't begin: {error}") from error
+
+    @signals.worker_ready.connect(weak=False)
+    def listen(sender: Any, **_: Any) -> None:
+        ears.listen(sender)
 
     @signals.worker_shutting_down.connect(weak=False)
     def detach(**_: Any) -> None:

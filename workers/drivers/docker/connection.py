@@ -60,8 +60,8 @@ class _Held:
         self.client = client
         self._idle = idle
 
-    def __del__(self) -> None:
-        if len(self._idle) < IDLE_MOST:
+    def __del__(self, most: int = IDLE_MOST) -> None:  # by default, as at the interpreter's end globals are gone
+        if len(self._idle) < most:
             self._idle.append(self.client)
         else:
             self.client.close()

@@ -6,11 +6,12 @@ import shutil
 import sys
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
 from workers.drivers.docker.busybox import is_static
-from workers.drivers.docker.connection import Connection, asking
+from workers.drivers.docker.connection import Connection, _Held, asking
 from workers.drivers.docker.driver import DockerDriver
 from workers.drivers.docker.engine import engine_of, has_gpu_runtime
 from workers.drivers.docker.locks import HostLocks
@@ -82,13 +83,23 @@ def test_a_failure_that_is_not_the_engines_is_not_hidden() -> None:
 
 def test_threads_do_not_share_a_session() -> None:
     connection = Connection("tcp://127.0.0.1:1", 1)
-    connection._local.client = mine = object()
+    mine: Any = object()
+    connection._local.held = _Held(mine, connection._idle)
     seen: list[object] = []
-    thread = Thread(target=lambda: seen.append(getattr(connection._local, "client", None)))
+    thread = Thread(target=lambda: seen.append(getattr(connection._local, "held", None)))
     thread.start()
     thread.join()
     assert seen == [None]
     assert connection.client is mine
+
+
+def test_a_thread_that_ends_passes_its_client_on() -> None:
+    connection = Connection("tcp://127.0.0.1:1", 1)
+    client: Any = object()
+    thread = Thread(target=lambda: setattr(connection._local, "held", _Held(client, connection._idle)))
+    thread.start()
+    thread.join()
+    assert connection.client is client
 
 
 def test_the_driver_offers_images_and_usage() -> None:

@@ -6,12 +6,15 @@ import os
 import socket
 import sys
 from argparse import ArgumentParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from towline.celery import app
+
+if TYPE_CHECKING:
+    from workers.keeper import Keeper
 
 ROLES = ("web", "control", "run", "beat", "flower")
 
@@ -83,15 +86,11 @@ def serve_control() -> None:
     _celery("worker", "-n", name, "-Q", "control", "-c", "4", *WORKER)
 
 
-def serve_run() -> None:
-    """A run worker: it listens on a queue of its own alone, and has a keeper."""
-    from celery import signals
-    from celery.utils.nodenames import worker_direct
-
+def _install_keeper() -> Keeper:
+    """Of this process, under a name that nobody else has."""
     from workers import keeper, naming
     from workers.drivers.protocol import Unavailable
     from workers.engines import offered
-    from workers.hearing import Hearing
 
     name = settings.TOWLINE.TOWLINE_WORKER_NAME or f"run@{socket.gethostname()}"
     try:
@@ -103,7 +102,18 @@ def serve_run() -> None:
     except naming.NameTakenError as error:
         raise CommandError(str(error)) from error
     keeper.install(ours)
-    ears = Hearing(name, keeper=ours)
+    return ours
+
+
+def serve_run() -> None:
+    """A run worker: it listens on a queue of its own alone, and has a keeper."""
+    from celery import signals
+    from celery.utils.nodenames import worker_direct
+
+    from workers.hearing import Hearing
+
+    ours = _install_keeper()
+    ears = Hearing(ours.worker, keeper=ours)
 
     @signals.celeryd_after_setup.connect(weak=False)
     def begin(**_: Any) -> None:
@@ -125,7 +135,7 @@ def serve_run() -> None:
         ours.detach()
 
     threads = str(settings.TOWLINE.TOWLINE_SLOTS + SPARE)
-    _celery("worker", "-n", name, "-Q", worker_direct(name).name, "-c", threads, *WORKER)
+    _celery("worker", "-n", ours.worker, "-Q", worker_direct(ours.worker).name, "-c", threads, *WORKER)
 
 
 def serve_flower(host: str, port: int) -> None:

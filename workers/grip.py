@@ -11,12 +11,11 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from jobs.clock import Now
-from jobs.models import Attempt, installation_key
+from jobs.models import Attempt
 from jobs.moves import record
 from jobs.spec import JobSpec
 from jobs.states import ACTIVE_ATTEMPT
 
-from .container import container_name
 from .deadlines import Deadlines
 from .drivers.protocol import Driver
 from .ending import Ending
@@ -61,11 +60,6 @@ class Grip:
         self.renewed(time.monotonic())
         self.woken = threading.Event()
         self.on_wake: Callable[[], None] = lambda: None
-
-    @property
-    def name(self) -> str:
-        """Of the container."""
-        return container_name(installation_key(), self.attempt.job_id, self.attempt.number)
 
     def leave(self) -> None:
         """Give the attempt up, or notice that it was taken: the supervisor stops at its next step."""

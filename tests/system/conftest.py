@@ -11,16 +11,16 @@ from tests.stack import RunningStack, run_stack
 
 
 @pytest.fixture(scope="session")
-def broken_redis() -> Iterator[RedisServer]:
-    server = RedisServer()
-    server.start()
-    yield server
-    server.remove()
+def server() -> Iterator[RedisServer]:
+    started = RedisServer()
+    started.start()
+    yield started
+    started.remove()
 
 
 @pytest.fixture(scope="session")
-def quick_platform(broken_redis: RedisServer) -> Iterator[RunningStack]:
+def platform(server: RedisServer) -> Iterator[RunningStack]:
     """With two slots, and so quick in its suspicions that a test can wait for them."""
     quick = {"TOWLINE_HEARTBEAT_SECONDS": "0.5", "TOWLINE_LEASE_SECONDS": "1.5", "TOWLINE_SLOTS": "2"}
-    with run_stack("process", REDIS_URL=broken_redis.url, **quick) as running:
+    with run_stack("process", REDIS_URL=server.url, **quick) as running:
         yield running

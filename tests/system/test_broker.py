@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 from celery import Celery
 from celery.utils.nodenames import worker_direct
 
@@ -19,16 +18,6 @@ from tests.stack import RunningStack, eventually
 
 ROLES = ("web", "control", "run", "beat")
 COUNT = "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo $n; sleep 0.1; done"
-
-
-@pytest.fixture
-def server(broken_redis: RedisServer) -> RedisServer:
-    return broken_redis
-
-
-@pytest.fixture
-def platform(quick_platform: RunningStack) -> RunningStack:
-    return quick_platform
 
 
 @contextmanager

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from celery import current_app
 from celery.utils.nodenames import worker_direct
 
-from jobs.models import Attempt, Event, installation_key
-from workers.container import container_name
+from jobs.models import Attempt, Event
 from workers.drivers.protocol import Phase, Unavailable
 from workers.engines import driver
 from workers.models import Worker, WorkerState
+from workers.removing import find_container
 
 from .drill import CutShort, Drill, Refused
 from .ground import choose_worker, process_of
@@ -125,7 +125,7 @@ class StopWorker(_EndsWorker):
 def container_runs(attempt: Attempt) -> tuple[bool, str]:
     """As the engine says it."""
     try:
-        seen = driver(attempt.runtime).find(container_name(installation_key(), attempt.job_id, attempt.number))
+        seen = find_container(attempt, driver(attempt.runtime))
     except Unavailable as error:
         return False, f"the engine can't be asked from here: {error}"
     phase = seen.phase if seen else Phase.GONE

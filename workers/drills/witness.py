@@ -8,12 +8,12 @@ from typing import Any
 
 from jobs.clock import Now
 from jobs.logs.reader import read_lines
-from jobs.models import Attempt, Event, Job, installation_key
+from jobs.models import Attempt, Event, Job
 from jobs.states import FINAL_ATTEMPT
-from workers.container import container_name
 from workers.drivers.protocol import Unavailable
 from workers.engines import driver
 from workers.models import Worker, WorkerState
+from workers.removing import find_container
 
 from .counting import counting, miscount
 from .drill import CutShort, Refused
@@ -142,7 +142,7 @@ def is_removed(scene: Scene, attempt: Attempt) -> bool:
     if not reaches(scene):
         return True
     try:
-        return driver(attempt.runtime).find(container_name(installation_key(), attempt.job_id, attempt.number)) is None
+        return find_container(attempt, driver(attempt.runtime)) is None
     except Unavailable:
         return True
 

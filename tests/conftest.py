@@ -33,7 +33,11 @@ NEEDS = {"docker": _docker, "browser": _browser}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("chaos", "tests/chaos")
-    group.addoption("--chaos-seed", help="of the faults and jobs; drawn, and printed, when left out")
+    group.addoption(
+        "--chaos-seed",
+        default=os.environ.get("TOWLINE_CHAOS_SEED"),
+        help="of the faults and jobs; drawn, and printed, when left out",
+    )
     group.addoption("--chaos-seconds", default=os.environ.get("TOWLINE_CHAOS_SECONDS"), help="how long faults come")
     group.addoption("--chaos-faults", help="and so many at least")
     group.addoption("--chaos-json", metavar="FILE", help="where to write the figures")

@@ -73,10 +73,16 @@ def ends_as_it_may(account: Account, world: World) -> Wrong:
     """I6, by what the program does, and what was done to it."""
     for attempt in account.attempts:
         code = (attempt["verdict"] or {}).get("code")
-        if (code, attempt["exit_code"]) in _by_itself(account, attempt["number"]):
+        if (code, attempt["exit_code"]) in _by_itself(account, attempt["number"]) or _never_began(account, attempt):
             continue
         if code not in _by_others(account, world, attempt["number"]):
             yield f"I6 attempt {attempt['number']} ended with {attempt['exit_code']}, {attempt['verdict']}"
+
+
+def _never_began(account: Account, attempt: dict[str, Any]) -> bool:
+    """Nobody was there to take it: both run workers frozen or dead for longer than the grace. It was no try."""
+    lost = attempt["state"] == "lost" and attempt["claimed_at"] is None and attempt["number"] not in account.probes
+    return lost and attempt["number"] < account.job["attempts_count"]
 
 
 def _by_itself(account: Account, number: int) -> set[tuple[str | None, int]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from jobs.models import LogChunk
 
 from .records import StoredLine, unpack
+from .squeezing import expand
 
 PAGE_CHUNKS = 16
 PAGE_BYTES = 4 * 1024 * 1024
@@ -18,7 +19,7 @@ def read_lines(
     """Stored lines from number `start` on, at most `limit` of them, of one stream or both."""
     left = limit
     for chunk in _chunks_from(attempt_id, start):
-        for line in unpack(bytes(chunk.data), bytes(chunk.index), chunk.first_line):
+        for line in unpack(expand(chunk.data), expand(chunk.index), chunk.first_line):
             if line.n < start or (stream and line.stream != stream):
                 continue
             if left is not None and left <= 0:
@@ -43,9 +44,9 @@ def read_bytes(attempt_id: int, *, start: int = 1) -> Iterator[bytes]:
     """The exact bytes from line `start` on, in pieces."""
     for chunk in _chunks_from(attempt_id, start):
         if chunk.first_line >= start:
-            yield bytes(chunk.data)
+            yield expand(chunk.data)
         else:
-            lines = unpack(bytes(chunk.data), bytes(chunk.index), chunk.first_line)
+            lines = unpack(expand(chunk.data), expand(chunk.index), chunk.first_line)
             yield b"".join(line.data for line in lines if line.n >= start)
 
 
@@ -55,7 +56,7 @@ def tail_start(attempt_id: int, total_lines: int, count: int, stream: str | None
         return max(1, total_lines - count + 1)
     found: list[int] = []
     for chunk in LogChunk.objects.filter(attempt_id=attempt_id).order_by("-first_line").iterator(PAGE_CHUNKS):
-        lines = unpack(bytes(chunk.data), bytes(chunk.index), chunk.first_line)
+        lines = unpack(expand(chunk.data), expand(chunk.index), chunk.first_line)
         found += sorted((line.n for line in lines if line.stream == stream), reverse=True)
         if len(found) >= count:
             break

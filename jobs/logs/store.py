@@ -15,6 +15,7 @@ from jobs.hints import announce
 from jobs.models import Attempt, LogChunk
 
 from .records import pack
+from .squeezing import expand, squeeze
 
 
 class Fenced(Exception):
@@ -50,8 +51,9 @@ def append(
                     first_line=at.lines + 1,
                     lines=count,
                     first_offset=at.bytes,
-                    data=data,
-                    index=index,
+                    bytes=len(data),
+                    data=squeeze(data),
+                    index=squeeze(index),
                 )
             ]
         )
@@ -66,6 +68,6 @@ def sealing(attempt: Attempt) -> tuple[int, dict[str, object]]:
     digest, total = hashlib.sha256(), 0
     chunks = LogChunk.objects.filter(attempt_id=attempt.pk).order_by("first_line")
     for lines, data in chunks.values_list("lines", "data").iterator(16):
-        digest.update(data)
+        digest.update(expand(data))
         total += lines
     return total, {"log_sha256": digest.hexdigest(), "log_sealed_at": Now()}

@@ -58,7 +58,12 @@ class Attempt(Stamped):
     log_sha256 = models.CharField(max_length=64, blank=True)
     log_sealed_at = models.DateTimeField(null=True, blank=True)
     log_complete = models.BooleanField(default=True)
-    log_gaps = models.JSONField(default=list, blank=True)
+    log_gaps = models.JSONField(default=list, blank=True, help_text="See `jobs.logs.gaps`.")
+    # Where the sealed log lies once its chunks are gone from the database. See `jobs.logs.kept`.
+    log_object = models.CharField(max_length=300, blank=True, help_text="Its name in the log storage.")
+    log_object_bytes = models.PositiveBigIntegerField(default=0, help_text="Compressed, with its index.")
+    log_packed_at = models.DateTimeField(null=True, blank=True)
+    log_dropped_at = models.DateTimeField(null=True, blank=True, help_text="When retention removed it.")
 
     objects = StampedQuerySet["Attempt"].as_manager()
 
@@ -86,6 +91,7 @@ class Attempt(Stamped):
             models.Index(fields=["state", "lease_until"], name="attempt_lease"),
             models.Index(fields=["engine", "removed_at"], name="attempt_container_left"),
             models.Index(fields=["task_id"], name="attempt_task"),
+            models.Index(fields=["log_packed_at", "log_sealed_at"], name="attempt_log_to_pack"),
         ]
 
     def __str__(self) -> str:
@@ -114,8 +120,9 @@ class LogChunk(Stamped):
     first_line = models.PositiveBigIntegerField(help_text="Line number of its first line, from 1.")
     lines = models.PositiveIntegerField()
     first_offset = models.PositiveBigIntegerField(help_text="Offset of its first byte, from 0.")
-    data = models.BinaryField(help_text="The exact bytes.")
-    index = models.BinaryField(help_text="Per line: time, stream, length.")
+    bytes = models.PositiveIntegerField(default=0, help_text="Of output, before compression.")
+    data = models.BinaryField(help_text="The exact bytes, compressed.")
+    index = models.BinaryField(help_text="Per line: time, stream, length; compressed.")
 
     objects = StampedQuerySet["LogChunk"].as_manager()
 

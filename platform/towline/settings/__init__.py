@@ -112,6 +112,26 @@ def _database() -> dict[str, Any]:
 DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# --- files of ours ----------------------------------------------------------------------------------------------------
+
+
+def _log_storage() -> dict[str, Any]:
+    wanted = ENVIRONMENT.TOWLINE_LOG_STORAGE
+    if not wanted.startswith("s3://"):
+        folder = wanted or str(ENVIRONMENT.TOWLINE_DATA_DIR / "logs")
+        options = {"location": folder, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    bucket, _, prefix = wanted.removeprefix("s3://").partition("/")
+    s3 = {"bucket_name": bucket, "location": prefix, "file_overwrite": True, "querystring_auth": False}
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": s3}
+
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "logs": _log_storage(),
+}
+
 # --- web ------------------------------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en-gb"

@@ -107,6 +107,18 @@ class Environment(BaseSettings):
         "its end, one is only read. Whoever may submit reads, and else writes, everything there as any user. Also of run "
         "workers: each looks again.",
     )
+    TOWLINE_LOG_STORAGE: str = Field(
+        "",
+        pattern=r"^(s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/[^\s?#]*)?|/.*)?$",
+        description="Where finished logs are kept: a folder (`/mnt/logs`), or `s3://bucket/prefix` with the extra `s3`, whose "
+        "credentials and endpoint come from the usual `AWS_*` variables. Unset: in the data folder. The same for all processes.",
+    )
+    TOWLINE_LOG_BYTES_MOST: int = Field(
+        4 * 1024**3,
+        ge=64 * 1024,
+        description="Output kept of one attempt, in bytes. Of more, its head and its tail are kept, a half each, and the cut "
+        "is shown as a gap.",
+    )
     TOWLINE_DOCKER_URL: str | None = Field(
         None, description="The Docker engine. Unset: DOCKER_HOST, or the local socket."
     )

@@ -42,6 +42,8 @@ POINTS: Mapping[str, str] = {
     "finished": "The end is committed, the container is there.",
     "removed": "The container is removed, the database does not know.",
     "run_over": "All is done; the task's outcome is not stored, the next placement not made.",
+    "log_written": "A log lies in the storage, the database does not know.",
+    "log_named": "The database knows it, and has all of it still.",
     "let_go_before_commit": "A worker that is told to stop gives an attempt up, the commit is due.",
     "hand_over_before_commit": "An attempt without an owner is given to a worker, the commit is due.",
     "hand_over_before_hint": "It is given, the worker was not told.",

@@ -167,6 +167,7 @@ def _environment(folder: Path, runtime: str) -> dict[str, str]:
         TOWLINE_HEARTBEAT_SECONDS="1",
         TOWLINE_LEASE_SECONDS="3",
         TOWLINE_ADOPTION_GRACE_SECONDS="10",
+        TOWLINE_LOG_PACK_AFTER_SECONDS="1",
     )
     if url := os.environ.get("DATABASE_URL"):
         env["DATABASE_URL"] = own_database(url, re.sub(r"\W", "_", folder.name))

@@ -11,8 +11,10 @@ from uuid import UUID
 from celery import current_app, shared_task
 from celery.exceptions import Ignore
 from celery.worker.control import control_command
+from django.conf import settings
 
 from jobs.failpoints import reach
+from jobs.logs import packing
 from jobs.models import Attempt
 from jobs.states import ACTIVE_ATTEMPT
 
@@ -25,6 +27,7 @@ from .reconcile import reconcile as reconcile_all
 from .runner import Run
 
 log = logging.getLogger(__name__)
+PACK_SECONDS = 10.0  # no new log is begun after that: the next turn goes on
 # Only runs send events: Flower should show what users did, not the platform's own pulse.
 
 
@@ -36,6 +39,11 @@ def place() -> None:
 @shared_task(name="workers.reconcile", ignore_result=True, send_events=False)
 def reconcile() -> None:
     reconcile_all()
+
+
+@shared_task(name="workers.pack_logs", ignore_result=True, send_events=False)
+def pack_logs() -> None:
+    packing.pack_for(PACK_SECONDS, settings.TOWLINE.TOWLINE_LOG_PACK_AFTER_SECONDS)
 
 
 @shared_task(name="workers.probe", ignore_result=True, send_events=False)

@@ -18,17 +18,20 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
 from jobs.logs.following import Lines, News, Over, Silence, follow
-from jobs.logs.reader import read_bytes, read_lines, read_page, tail_start
+from jobs.logs.reader import read_bytes, read_lines, read_page, read_range, tail_start
 from jobs.logs.records import StoredLine
+from jobs.logs.stretches import of_object
 from jobs.looks import look
 from jobs.models import Attempt, Job
 
+from .ranges import asked_range
 from .serializers import LogPageSerializer
 from .views import VisibleJobs
 
 PAGE_LINES = 1000
 PAGE_LINES_MOST = 10_000
 BATCH = 8
+TEXT = "text/plain; charset=utf-8"
 # Only CR and LF end a line of an event stream, but many clients split at these, too. In JSON they are the same escaped.
 ODD_LINE_ENDS = (("\x85".encode(), b"\\u0085"), ("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029"))
 PARAMETERS = ("attempt", "from", "limit", "tail", "stream", "timestamps", "follow", "onward", "format")
@@ -129,19 +132,34 @@ def _page(job: Job, attempt: Attempt | None, wanted: Wanted) -> HttpResponse:
 
 
 def _text(request: Request, job: Job, attempt: Attempt | None, wanted: Wanted) -> HttpResponseBase:
-    """The exact bytes; of a sealed log in full with their length and the SHA-256 as ETag."""
+    """The exact bytes, or the lines that are asked for."""
     if attempt is None:
-        return HttpResponse(b"", content_type="text/plain; charset=utf-8")
+        return HttpResponse(b"", content_type=TEXT)
+    of_object(attempt.pk)  # whether the storage answers at all: later there is no status left to say so
     start = _first_line(attempt, wanted)
     plain = wanted.stream is None and wanted.limit is None and not wanted.timestamps
     headers = {"Content-Disposition": f'inline; filename="{job.pk}.log"'}
     if plain and start == 1 and attempt.log_sealed_at is not None:
-        headers |= {"Content-Length": str(attempt.log_bytes), "ETag": f'"{attempt.log_sha256}"'}
-        if request.headers.get("If-None-Match") == headers["ETag"]:
-            return HttpResponse(status=304, headers={"ETag": headers["ETag"]})
+        return _exact(request, attempt, headers)
     lines = read_lines(attempt.pk, start=start, limit=wanted.limit, stream=wanted.stream)
     body = read_bytes(attempt.pk, start=start) if plain else (_printed(line, wanted) for line in lines)
-    return StreamingHttpResponse(_in_thread(body), content_type="text/plain; charset=utf-8", headers=headers)
+    return StreamingHttpResponse(_in_thread(body), content_type=TEXT, headers=headers)
+
+
+def _exact(request: Request, attempt: Attempt, headers: dict[str, str]) -> HttpResponseBase:
+    """A sealed log, in full or a range of it, with its length, and its SHA-256 as ETag."""
+    facts, tag = attempt.log_facts(), f'"{attempt.log_sha256}"'
+    size: int = facts["bytes"]
+    headers |= {"ETag": tag, "Accept-Ranges": "bytes"}
+    if request.headers.get("If-None-Match") == tag:
+        return HttpResponse(status=304, headers={"ETag": tag})
+    part = asked_range(request.headers.get("Range"), size) if request.headers.get("If-Range", tag) == tag else None
+    first, count = part or (0, size)
+    headers["Content-Length"] = str(count)
+    if part:
+        headers["Content-Range"] = f"bytes {first}-{first + count - 1}/{size}"
+    body = _in_thread(read_range(attempt.pk, first, count))
+    return StreamingHttpResponse(body, status=206 if part else 200, content_type=TEXT, headers=headers)
 
 
 async def _in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -16,6 +16,7 @@ from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
+from jobs.logs.vault import Unreadable
 from jobs.services import KeyReused, NotTriedAgain, QueueFull, Rejected
 from jobs.spec import field_errors
 
@@ -76,6 +77,12 @@ def _database(error: Any) -> Answer:
     return problem(503, "The database does not answer just now: try again.", slug="database"), {"Retry-After": "2"}
 
 
+def _log_unreadable(error: Any) -> Answer:
+    log.error("%s", error)
+    detail = "The log storage does not give this log just now: try again, or ask who runs this installation."
+    return problem(503, detail, slug="log-storage"), {"Retry-After": "10"}
+
+
 def _invalid(errors: dict[str, list[str]]) -> dict[str, Any]:
     fields = ", ".join(sorted(errors))
     return problem(400, f"Mend these and send it again: {fields}.", errors, slug="invalid")
@@ -100,6 +107,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
     NotTriedAgain: _not_tried_again,
     QueueFull: _queue_full,
     DatabaseError: _database,
+    Unreadable: _log_unreadable,
     RequestDataTooBig: lambda error: _from_drf(BodyTooLarge()),
     Http404: lambda error: (problem(404, "There is nothing here that you may see."), {}),
     PermissionDenied: lambda error: (problem(403, "You may not do that."), {}),

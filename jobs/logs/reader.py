@@ -1,15 +1,12 @@
-"""Reading a stored log by line number. Never more in memory than a page of chunks."""
+"""Reading a stored log by line number or by offset. Never more in memory than a page of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jobs.models import LogChunk
+from .records import StoredLine
+from .stretches import backwards, place_of, stretches
 
-from .records import StoredLine, unpack
-from .squeezing import expand
-
-PAGE_CHUNKS = 16
 PAGE_BYTES = 4 * 1024 * 1024
 
 
@@ -18,14 +15,16 @@ def read_lines(
 ) -> Iterator[StoredLine]:
     """Stored lines from number `start` on, at most `limit` of them, of one stream or both."""
     left = limit
-    for chunk in _chunks_from(attempt_id, start):
-        for line in unpack(expand(chunk.data), expand(chunk.index), chunk.first_line):
-            if line.n < start or (stream and line.stream != stream):
+    for stretch in stretches(attempt_id, start):
+        for line in stretch.from_line(start):
+            if stream and line.stream != stream:
                 continue
             if left is not None and left <= 0:
                 return
             yield line
             left = left - 1 if left is not None else None
+        if left == 0:
+            return
 
 
 def read_page(attempt_id: int, *, start: int, limit: int, stream: str | None = None) -> tuple[list[StoredLine], bool]:
@@ -42,12 +41,22 @@ def read_page(attempt_id: int, *, start: int, limit: int, stream: str | None = N
 
 def read_bytes(attempt_id: int, *, start: int = 1) -> Iterator[bytes]:
     """The exact bytes from line `start` on, in pieces."""
-    for chunk in _chunks_from(attempt_id, start):
-        if chunk.first_line >= start:
-            yield expand(chunk.data)
-        else:
-            lines = unpack(expand(chunk.data), expand(chunk.index), chunk.first_line)
-            yield b"".join(line.data for line in lines if line.n >= start)
+    for stretch in stretches(attempt_id, start):
+        yield stretch.data_from(start)
+
+
+def read_range(attempt_id: int, first: int, size: int) -> Iterator[bytes]:
+    """So many of the exact bytes from offset `first` on, from 0, of what is stored."""
+    line, offset = place_of(attempt_id, first)
+    left = size
+    for stretch in stretches(attempt_id, line):
+        data = stretch.data_from(line)
+        piece = data[max(0, first - offset) :][:left]
+        offset += len(data)
+        left -= len(piece)
+        yield piece
+        if left <= 0:
+            return
 
 
 def tail_start(attempt_id: int, total_lines: int, count: int, stream: str | None = None) -> int:
@@ -55,23 +64,8 @@ def tail_start(attempt_id: int, total_lines: int, count: int, stream: str | None
     if stream is None:
         return max(1, total_lines - count + 1)
     found: list[int] = []
-    for chunk in LogChunk.objects.filter(attempt_id=attempt_id).order_by("-first_line").iterator(PAGE_CHUNKS):
-        lines = unpack(expand(chunk.data), expand(chunk.index), chunk.first_line)
-        found += sorted((line.n for line in lines if line.stream == stream), reverse=True)
+    for stretch in backwards(attempt_id):
+        found += sorted((line.n for line in stretch.from_line() if line.stream == stream), reverse=True)
         if len(found) >= count:
             break
     return found[:count][-1] if found and count else total_lines + 1
-
-
-def _chunks_from(attempt_id: int, start: int) -> Iterator[LogChunk]:
-    """Chunks holding line `start` and later, a page at a time: each page is a query of its own, nothing stays open."""
-    chunks = LogChunk.objects.filter(attempt_id=attempt_id)
-    # The one chunk that may hold the line, by the index: a follower at the end of a long log asks this many times a second.
-    before = chunks.filter(first_line__lte=start).order_by("-first_line").values_list("first_line", "lines").first()
-    after = before[0] if before and before[0] + before[1] > start else start
-    while True:
-        page = list(chunks.filter(first_line__gte=after).order_by("first_line")[:PAGE_CHUNKS])
-        yield from page
-        if len(page) < PAGE_CHUNKS:
-            return
-        after = page[-1].last_line + 1

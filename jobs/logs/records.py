@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
+ENTRY = np.dtype([("at_ns", "<i8"), ("length", "<u4"), ("stream", "u1")])  # an index as an array
 _ENTRY = struct.Struct("<qIB")
 _STREAMS = ("stdout", "stderr")
 
@@ -49,8 +52,11 @@ def pack(lines: Iterable[tuple[bytes, str, int]]) -> tuple[bytes, bytes, int]:
     return bytes(data), bytes(index), len(index) // _ENTRY.size
 
 
-def unpack(data: bytes, index: bytes, first_line: int) -> Iterator[StoredLine]:
-    offset = 0
-    for n, (at_ns, length, stream) in enumerate(_ENTRY.iter_unpack(index), first_line):
+def unpack(data: bytes, index: bytes, first_line: int, start: int = 1) -> Iterator[StoredLine]:
+    """The lines from number `start` on."""
+    skipped = max(0, start - first_line)
+    offset = int(np.frombuffer(index, ENTRY)["length"][:skipped].sum()) if skipped else 0
+    rest = memoryview(index)[skipped * _ENTRY.size :]
+    for n, (at_ns, length, stream) in enumerate(_ENTRY.iter_unpack(rest), first_line + skipped):
         yield StoredLine(n, at_ns, _STREAMS[stream], data[offset : offset + length])
         offset += length

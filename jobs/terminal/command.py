@@ -14,6 +14,8 @@ from django.db import DatabaseError, OperationalError, ProgrammingError
 from django_rich.management import RichCommand
 from rich.console import Console
 
+from jobs.logs.vault import Unreadable
+
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 READER_GONE = 141  # 128 + SIGPIPE
 USAGE = 2
@@ -73,6 +75,8 @@ def one_sentence_errors() -> Iterator[None]:
         sys.exit(READER_GONE)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except Unreadable as error:
+        raise CommandError(str(error)) from error
     except (OperationalError, ProgrammingError) as error:
         raise CommandError(database_complaint(error)) from error
 

@@ -232,6 +232,7 @@ class Platform:
             TOWLINE_LEASE_SECONDS=f"{LEASE_SECONDS:g}",
             # Longer than both workers are ever away at once: here nothing may be lost.
             TOWLINE_ADOPTION_GRACE_SECONDS="30",
+            TOWLINE_LOG_PACK_AFTER_SECONDS="0",
             TOWLINE_VOLUMES=str(self.probes),
         )
         return env | ({"DATABASE_URL": self.database_url} if self.database_url else {})

@@ -30,6 +30,15 @@ def _database(db: None) -> None:
     Installation.objects.get_or_create(id=1, defaults={"key": "tltest"})
 
 
+@pytest.fixture(autouse=True)
+def log_storage(settings: Any, tmp_path: Path) -> Path:
+    """A folder of this test's own."""
+    backend = "django.core.files.storage.FileSystemStorage"
+    kept = {"BACKEND": backend, "OPTIONS": {"location": str(tmp_path / "logs")}}
+    settings.STORAGES = {**settings.STORAGES, "logs": kept}
+    return tmp_path / "logs"
+
+
 @pytest.fixture
 def driver(tmp_path: Path) -> Iterator[ProcessDriver]:
     made = ProcessDriver(tmp_path / "jobs")

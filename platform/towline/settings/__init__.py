@@ -245,6 +245,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SCHEDULE = {
     "place": {"task": "workers.place", "schedule": 5.0, "options": {"expires": 5}},
     "reconcile": {"task": "workers.reconcile", "schedule": 10.0, "options": {"expires": 10}},
+    "pack logs": {"task": "workers.pack_logs", "schedule": 10.0, "options": {"expires": 10}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(ENVIRONMENT.TOWLINE_DATA_DIR / "beat-schedule")
 

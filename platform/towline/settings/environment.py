@@ -113,6 +113,9 @@ class Environment(BaseSettings):
         description="Where finished logs are kept: a folder (`/mnt/logs`), or `s3://bucket/prefix` with the extra `s3`, whose "
         "credentials and endpoint come from the usual `AWS_*` variables. Unset: in the data folder. The same for all processes.",
     )
+    TOWLINE_LOG_PACK_AFTER_SECONDS: float = Field(
+        60, ge=0, description="How long after its end an attempt's log is moved from the database to the log storage."
+    )
     TOWLINE_LOG_BYTES_MOST: int = Field(
         4 * 1024**3,
         ge=64 * 1024,

@@ -166,3 +166,45 @@ class LogPageSerializer(serializers.Serializer[Any]):
     lines = LogLineSerializer(many=True)
     next = serializers.IntegerField(help_text="Ask again with from= this.")
     final = serializers.BooleanField(help_text="Nothing will come behind these lines.")
+
+
+class LogSearchSerializer(serializers.Serializer[Any]):
+    """What a search in logs is asked for, besides the filters of jobs."""
+
+    q = serializers.CharField(
+        trim_whitespace=False, max_length=1000, help_text="A text, or with `regex` an RE2 expression; within a line."
+    )
+    regex = serializers.BooleanField(default=False)
+    ignore_case = serializers.BooleanField(default=False)
+    stream = serializers.ChoiceField(["stdout", "stderr"], required=False)
+    since = serializers.DateTimeField(required=False, help_text="Lines of that time or later.")
+    until = serializers.DateTimeField(required=False, help_text="Lines before that time.")
+    job = serializers.UUIDField(required=False, help_text="Only of that job.")
+    attempt = serializers.IntegerField(min_value=1, max_value=10**9, required=False, help_text="Only of that number.")
+    limit = serializers.IntegerField(min_value=1, max_value=10_000, default=100)
+    cursor = serializers.RegexField(r"^\d{1,15}-\d{1,15}$", required=False, help_text="Of `next`: behind there.")
+
+
+class LogHitSerializer(serializers.Serializer[Any]):
+    job = serializers.UUIDField()
+    attempt = serializers.IntegerField(help_text="Its number.")
+    line = serializers.IntegerField(help_text="Line number, from 1.")
+    time = serializers.DateTimeField()
+    stream = serializers.ChoiceField(["stdout", "stderr"])
+    text = serializers.CharField()
+
+
+class SearchedSerializer(serializers.Serializer[Any]):
+    attempts = serializers.IntegerField()
+    bytes = serializers.IntegerField(help_text="Of output, read.")
+    passed_over_bytes = serializers.IntegerField(
+        help_text="Of output, not read, as it can't hold what is searched for."
+    )
+    unreadable = serializers.ListField(child=serializers.CharField(), help_text="Logs that the storage does not give.")
+
+
+class LogHitsSerializer(serializers.Serializer[Any]):
+    results = LogHitSerializer(many=True)
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    searched = SearchedSerializer()

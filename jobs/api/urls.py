@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import logs, openapi, views  # noqa: F401 - openapi tells the schema generator what it can't see
+from . import log_search, logs, openapi, views  # noqa: F401 - openapi tells the schema generator what it can't see
 
 urlpatterns = [
     path("jobs/", views.Jobs.as_view(), name="jobs"),
@@ -12,4 +12,5 @@ urlpatterns = [
     path("jobs/<uuid:pk>/events/", views.JobEvents.as_view(), name="job-events"),
     path("jobs/<uuid:pk>/attempts/", views.JobAttempts.as_view(), name="job-attempts"),
     path("jobs/<uuid:pk>/attempts/<int:number>/", views.JobAttempt.as_view(), name="job-attempt"),
+    path("logs/search/", log_search.LogSearch.as_view(), name="logs-search"),
 ]

@@ -49,13 +49,13 @@ def stretches(attempt_id: int, start: int = 1) -> Iterator[Stretch]:
     for last, stretch in _chunks(attempt_id, start):  # noqa: B007 - where it ended is what we need
         yield stretch
     if sealed := of_object(attempt_id):
-        yield from (_kept(sealed, row, last + 1) for row in sealed.from_line(last + 1))
+        yield from (of_row(sealed, row, last + 1) for row in sealed.from_line(last + 1))
 
 
 def backwards(attempt_id: int) -> Iterator[Stretch]:
     """All of them, the last first."""
     if sealed := of_object(attempt_id):
-        yield from (_kept(sealed, row) for row in reversed(sealed.rows))
+        yield from (of_row(sealed, row) for row in reversed(sealed.rows))
         return
     for chunk in LogChunk.objects.filter(attempt_id=attempt_id).order_by("-first_line").iterator(PAGE_CHUNKS):
         yield _of_chunk(chunk)
@@ -109,5 +109,5 @@ def _of_chunk(chunk: LogChunk) -> Stretch:
     return Stretch(chunk.first_line, chunk.lines, chunk.bytes, lambda: (data(), expand(chunk.index)), data)
 
 
-def _kept(sealed: Sealed, row: Row, begin: int = 1) -> Stretch:
+def of_row(sealed: Sealed, row: Row, begin: int = 1) -> Stretch:
     return Stretch(row.first_line, row.lines, row.bytes, lambda: sealed.read(row), lambda: sealed.data(row), begin)

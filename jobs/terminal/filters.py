@@ -1,0 +1,55 @@
+"""The filters of the list of jobs as options of commands, so that REST and terminal mean the same."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.db.models import QuerySet
+from django.http import QueryDict
+from rest_framework.exceptions import ParseError
+
+from jobs.api.filters import JobFilter
+from jobs.models import Job
+from jobs.states import JobState
+
+from .command import USAGE
+
+FILTERS = ("project", "name", "runtime", "worker", "verdict", "created_after", "created_before", "q")
+STATES = f"{', '.join(JobState.values)}; repeatable"
+
+
+def add_job_filters(parser: ArgumentParser) -> None:
+    parser.add_argument("--state", action="append", choices=JobState.values, metavar="STATE", help=STATES)
+    parser.add_argument("--label", action="append", metavar="K=V", help="repeatable: all must match")
+    parser.add_argument("--project")
+    parser.add_argument("--name", help="exactly this name")
+    parser.add_argument("--runtime", metavar="RUNTIME", help="docker or process")
+    parser.add_argument("--worker", help="that ran it, or runs it")
+    parser.add_argument("--verdict", metavar="CODE", help="e.g. exit_code, oom_killed, timeout_run")
+    parser.add_argument("--created-after", metavar="TIME", help="like 2030-01-31T08:00:00Z")
+    parser.add_argument("--created-before", metavar="TIME")
+
+
+def query_of(options: dict[str, Any]) -> QueryDict:
+    """The options as REST's parameters."""
+    query = QueryDict(mutable=True)
+    for name in FILTERS:
+        if options.get(name) is not None:
+            query[name] = options[name]
+    query.setlist("state", options["state"] or [])
+    query.setlist("label", [text.replace("=", ":", 1) for text in options["label"] or []])
+    return query
+
+
+def jobs_wanted(query: QueryDict) -> QuerySet[Job]:
+    found = JobFilter(query, Job.objects.all())
+    if not found.is_valid():
+        lines = [f"--{name.replace('_', '-')}: {text}" for name, texts in found.errors.items() for text in texts]
+        raise CommandError("; ".join(lines), returncode=USAGE)
+    try:
+        jobs: QuerySet[Job] = found.qs
+    except ParseError as error:
+        raise CommandError("--label: write it as K=V", returncode=USAGE) from error
+    return jobs

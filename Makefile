@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: demo up install test test-sqlite test-postgres check format lock docs chaos bench clean help
+.PHONY: demo up install test test-sqlite test-postgres check format lock docs chaos bench clean help bench-kept
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,9 @@ chaos: .venv/.dev ## break the platform for SECONDS (600), by a SEED, on DATABAS
 
 bench: .venv/.dev ## how fast, against docker run and the SDK, in one run
 	$(BIN)/python -m benchmarks.overhead
+
+bench-kept: .venv/.dev ## finished logs: size, random access and search, beside gzip, zstd and grep (GB=1)
+	$(BIN)/python -m benchmarks.kept_logs --gigabytes $(or $(GB),1)
 
 clean: ## remove the environment and the data folder
 	rm -rf .venv .towline

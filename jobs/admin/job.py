@@ -20,7 +20,7 @@ from jobs.models import Attempt, Job
 from jobs.states import JobState
 from jobs.waiting import waiting
 
-from . import again, cancelling, timeline
+from . import again, cancelling, searching, timeline
 from .base import LookOnly
 from .facts import facts
 from .filters import RuntimeFilter, StateFilter, VerdictFilter, WaitingFilter
@@ -63,6 +63,7 @@ class JobAdmin(LookOnly[Job]):
 
     def get_urls(self) -> list[URLPattern]:
         ours = [
+            path("logs/", self.admin_site.admin_view(self.search_view), name="jobs_job_search"),
             path("<uuid:pk>/cancel/", self.admin_site.admin_view(self.cancel_view), name="jobs_job_cancel"),
             path("<uuid:pk>/retry/", self.admin_site.admin_view(self.retry_view), name="jobs_job_retry"),
         ]
@@ -169,6 +170,13 @@ class JobAdmin(LookOnly[Job]):
             return {}
         job = Job.objects.filter(pk=wanted).first() if self.has_view_permission(request) else None
         return filled_in(job.spec) if job else {}
+
+    # --- searching logs -----------------------------------------------------------------------------------------------
+
+    def search_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return searching.search_page(request, self.admin_site)
 
     # --- cancelling -----------------------------------------------------------------------------------------------
 

@@ -187,6 +187,7 @@ class LogSearchSerializer(serializers.Serializer[Any]):
 
 class LogHitSerializer(serializers.Serializer[Any]):
     job = serializers.UUIDField()
+    name = serializers.CharField(help_text="Of the job.")
     attempt = serializers.IntegerField(help_text="Its number.")
     line = serializers.IntegerField(help_text="Line number, from 1.")
     time = serializers.DateTimeField()

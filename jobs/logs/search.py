@@ -48,6 +48,7 @@ class Wanted:
 @dataclass(frozen=True)
 class Hit:
     job: UUID
+    name: str  # of the job
     number: int
     attempt: int
     line: StoredLine
@@ -58,7 +59,7 @@ class Hit:
 
     def as_json(self) -> dict[str, object]:
         shown = self.line.as_json()
-        return {"job": str(self.job), "attempt": self.number, "line": shown.pop("n"), **shown}
+        return {"job": str(self.job), "name": self.name, "attempt": self.number, "line": shown.pop("n"), **shown}
 
 
 @dataclass
@@ -93,7 +94,7 @@ def _within(attempts: QuerySet[Attempt], wanted: Wanted) -> QuerySet[Attempt]:
         attempts = attempts.filter(Q(finished_at=None) | Q(finished_at__gte=wanted.since - CLOCKS_APART))
     if wanted.until:
         attempts = attempts.filter(created_at__lt=wanted.until + CLOCKS_APART)
-    return attempts.only("job_id", "number", "log_object", "log_object_bytes")
+    return attempts.select_related("job").only("number", "log_object", "log_object_bytes", "job__name")
 
 
 def _newest_first(attempts: QuerySet[Attempt], after: Place | None) -> Iterator[Attempt]:
@@ -112,7 +113,7 @@ def _in_attempt(attempt: Attempt, start: int, wanted: Wanted, searched: Searched
         found = False
         for line in _in_stretch(stretch, start, wanted):
             found = True
-            yield Hit(attempt.job_id, attempt.number, attempt.pk, line)
+            yield Hit(attempt.job_id, attempt.job.name, attempt.number, attempt.pk, line)
         searched.bytes += stretch.size
         searched.place = Place(attempt.pk, stretch.first_line + stretch.lines - 1)
         if not found:

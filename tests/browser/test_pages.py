@@ -26,6 +26,7 @@ def pages(stack: RunningStack) -> list[str]:
         *lists,
         *single,
         "jobs/job/add/",
+        "jobs/job/logs/?q=a+long&ignore_case=on",
         "jobs/project/1/change/",
         "jobs/project/add/",
         "workers/worker/1/change/",

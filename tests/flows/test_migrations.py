@@ -6,7 +6,13 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from jobs.models import Installation, Project
+from jobs.logs.packing import pack_for
+from jobs.logs.reader import read_lines
+from jobs.logs.store import sealing
+from jobs.models import Attempt, Installation, Project
+
+from .conftest import make_attempt
+from .test_logs import numbered, write
 
 OURS = ("workers", "jobs")
 
@@ -34,3 +40,33 @@ def test_every_table_of_ours_says_when_rows_were_made_and_changed() -> None:
         for table in tables() - {"jobs_project_members"}:
             columns = {column.name for column in connection.introspection.get_table_description(cursor, table)}
             assert {"created_at", "updated_at"} <= columns, table
+
+
+@pytest.mark.django_db(transaction=True)
+def test_stored_output_is_compressed_on_the_way_up_and_as_it_was_on_the_way_down() -> None:
+    attempt = make_attempt()
+    write(attempt, numbered(3), numbered(2, "stderr"))
+    before = [(line.data, line.stream, line.at_ns) for line in read_lines(attempt.pk)]
+    chunks = "SELECT data FROM jobs_logchunk ORDER BY first_line"
+    try:
+        call_command("migrate", "jobs", "0004", verbosity=0)
+        with connection.cursor() as cursor:
+            cursor.execute(chunks)
+            assert bytes(cursor.fetchone()[0]) == b"line 1\nline 2\nline 3\n"
+    finally:
+        call_command("migrate", verbosity=0)
+    assert [(line.data, line.stream, line.at_ns) for line in read_lines(attempt.pk)] == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_packed_logs_are_not_left_behind() -> None:
+    attempt = make_attempt()
+    write(attempt, numbered(3))
+    Attempt.objects.filter(pk=attempt.pk).update(**sealing(attempt)[1])
+    pack_for(5, 0)
+    try:
+        with pytest.raises(SystemExit, match="pack --undo"):
+            call_command("migrate", "jobs", "0004", verbosity=0)
+    finally:
+        call_command("migrate", verbosity=0)
+    assert len(list(read_lines(attempt.pk))) == 3

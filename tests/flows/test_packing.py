@@ -21,6 +21,9 @@ from jobs.logs.reader import read_bytes, read_lines, read_range, tail_start
 from jobs.logs.store import sealing
 from jobs.models import Attempt, LogChunk
 
+from towline.doctor.finding import Level
+from towline.doctor.house import log_storage as look_at_storage
+
 from .conftest import client_of, make_attempt
 from .test_logs import Lines, lines_strategy, numbered, write
 
@@ -151,11 +154,13 @@ def test_ranges_over_rest(alice: Any) -> None:
 def test_a_storage_that_is_away_is_said_so(alice: Any, log_storage: Path) -> None:
     attempt = sealed(numbered(3), by=alice)
     pack(attempt)
+    assert look_at_storage().level is Level.OK
     for file in log_storage.rglob("*.tlog"):
         file.unlink()
     packing.vault._opened.cache_clear()
     answer = client_of(alice).get(f"/api/v1/jobs/{attempt.job_id}/logs/")
     assert answer.status_code == 503 and answer.json()["type"] == "urn:towline:problem:log-storage"
+    assert look_at_storage().level is Level.FAILED
     with pytest.raises(CommandError, match="TOWLINE_LOG_STORAGE"):
         call_command("logs", str(attempt.job_id))
 

@@ -11,6 +11,8 @@ from django.conf import settings
 from django.core import checks
 from django.db import connection
 
+from jobs.logs.vault import Unreadable, opened
+from jobs.models import Attempt
 from jobs.quantities import human_bytes
 
 from .finding import Check, Finding, failed, fine, warn
@@ -76,4 +78,23 @@ def disk() -> Finding:
     return fine("data folder", said) if free >= DISK_SPARE_BYTES else warn("data folder", said, remedy)
 
 
-CHECKS = (Check("python", python), Check("sqlite", sqlite), Check("settings", mode), Check("data folder", disk))
+def log_storage() -> Finding:
+    """By the newest log in it: a folder that is not the same for all processes shows there."""
+    where = settings.TOWLINE.TOWLINE_LOG_STORAGE or "in the data folder"
+    newest = Attempt.objects.filter(log_dropped_at=None).exclude(log_object="").order_by("-log_packed_at").first()
+    if newest is None:
+        return fine("log storage", f"{where}, nothing in it yet")
+    try:
+        opened(newest)
+    except Unreadable as error:
+        return failed("log storage", str(error), "Logs in it can't be shown; mend that, nothing is lost by waiting.")
+    return fine("log storage", f"{where}, the newest log in it can be read")
+
+
+CHECKS = (
+    Check("python", python),
+    Check("sqlite", sqlite),
+    Check("settings", mode),
+    Check("data folder", disk),
+    Check("log storage", log_storage),
+)

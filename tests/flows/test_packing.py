@@ -20,7 +20,6 @@ from jobs.logs.packing import NotAsSealed, pack, pack_for, to_pack, unpack
 from jobs.logs.reader import read_bytes, read_lines, read_range, tail_start
 from jobs.logs.store import sealing
 from jobs.models import Attempt, LogChunk
-
 from towline.doctor.finding import Level
 from towline.doctor.house import log_storage as look_at_storage
 

@@ -15,7 +15,9 @@ from django.conf import settings
 
 from jobs.failpoints import reach
 from jobs.logs import packing
+from jobs.logs.retention import retention_round
 from jobs.models import Attempt
+from jobs.quantities import human_bytes
 from jobs.states import ACTIVE_ATTEMPT
 
 from . import claims, ending, keeper, placing
@@ -44,6 +46,14 @@ def reconcile() -> None:
 @shared_task(name="workers.pack_logs", ignore_result=True, send_events=False)
 def pack_logs() -> None:
     packing.pack_for(PACK_SECONDS, settings.TOWLINE.TOWLINE_LOG_PACK_AFTER_SECONDS)
+
+
+@shared_task(name="workers.retention", ignore_result=True, send_events=False)
+def retention() -> None:
+    """Any number at once, and killed in the middle, does no harm: the next one goes on."""
+    did = retention_round()
+    if did.attempts:
+        log.info("retention dropped the logs of %d attempts, %s", did.attempts, human_bytes(did.bytes))
 
 
 @shared_task(name="workers.probe", ignore_result=True, send_events=False)

@@ -20,7 +20,7 @@ class ProjectAdmin(ModelAdmin[Project]):
     list_display = ("name", "members_count", "active", "jobs", "age")
     search_fields = ("name",)
     ordering = ("name",)
-    fields = ("name", "members")
+    fields = ("name", "members", "log_keep_days", "log_keep_days_failed", "log_keep_bytes")
     filter_horizontal = ("members",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:

@@ -35,6 +35,7 @@ SENTENCES = {
     "attempt_cancelled": "Attempt {attempt} was cancelled",
     "attempt_lost": "Attempt {attempt} was lost",
     "removed": "The container was removed",
+    "log_dropped": "The log of attempt {attempt} was removed: {says}",
     "succeeded": "Succeeded",
     "failed": "Failed",
     "cancelled": "Cancelled",

@@ -17,6 +17,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
+from jobs.logs.dropped import refuse_dropped
 from jobs.logs.following import Lines, News, Over, Silence, follow
 from jobs.logs.reader import read_bytes, read_lines, read_page, read_range, tail_start
 from jobs.logs.records import StoredLine
@@ -25,7 +26,7 @@ from jobs.looks import look
 from jobs.models import Attempt, Job
 
 from .ranges import asked_range
-from .serializers import LogPageSerializer
+from .serializers import LogPageSerializer, ProblemSerializer
 from .views import VisibleJobs
 
 PAGE_LINES = 1000
@@ -86,6 +87,7 @@ class JobLogs(VisibleJobs):
             (200, "text/plain"): OpenApiTypes.BINARY,
             (200, "application/json"): LogPageSerializer,
             (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "lines, gap, state, and at last end."),
+            410: OpenApiResponse(ProblemSerializer, "Retention removed it: when, by which rule, and what is left."),
         },
     )
     def get(self, request: Request, pk: Any) -> HttpResponseBase:
@@ -107,6 +109,7 @@ def _attempt(job: Job, wanted: Wanted) -> Attempt | None:
     attempt = job.current_attempt if wanted.attempt is None else job.attempts.filter(number=wanted.attempt).first()
     if attempt is None and wanted.attempt is not None:
         raise NotFound(f"The job has no attempt {wanted.attempt}.")
+    refuse_dropped(attempt)
     return attempt
 
 
@@ -188,6 +191,7 @@ async def _follow_text(job: Job, attempt: Attempt | None, wanted: Wanted) -> Asy
 
 def _events(job: Job, wanted: Wanted, last_seen: tuple[int, int] | None) -> StreamingHttpResponse:
     if last_seen:
+        refuse_dropped(job.attempts.filter(number=last_seen[0]).first())
         return _streaming(_event_frames(job, last_seen[0], last_seen[1] + 1, wanted), "text/event-stream")
     attempt = _attempt(job, wanted)
     number = attempt.number if attempt else None

@@ -16,6 +16,7 @@ from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
+from jobs.logs.dropped import LogDropped
 from jobs.logs.vault import Unreadable
 from jobs.services import KeyReused, NotTriedAgain, QueueFull, Rejected
 from jobs.spec import field_errors
@@ -67,6 +68,10 @@ def _not_tried_again(error: Any) -> Answer:
     return problem(409, str(error), slug="not-tried-again"), {}
 
 
+def _log_dropped(error: Any) -> Answer:
+    return problem(410, str(error), slug="log-dropped"), {}
+
+
 def _queue_full(error: Any) -> Answer:
     detail = "As many jobs wait as this installation allows (TOWLINE_MAX_QUEUED): try again later."
     return problem(429, detail, slug="queue-full"), {"Retry-After": "10"}
@@ -106,6 +111,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
     KeyReused: _key_reused,
     NotTriedAgain: _not_tried_again,
     QueueFull: _queue_full,
+    LogDropped: _log_dropped,
     DatabaseError: _database,
     Unreadable: _log_unreadable,
     RequestDataTooBig: lambda error: _from_drf(BodyTooLarge()),

@@ -30,13 +30,14 @@ class VerdictSerializer(serializers.Serializer[Any]):
 
 
 class LogFactsSerializer(serializers.Serializer[Any]):
-    """`sha256` and `complete` are null until the log is sealed."""
+    """`sha256` and `complete` are null until the log is sealed; the facts stay when the log itself is dropped."""
 
     lines = serializers.IntegerField()
     bytes = serializers.IntegerField()
     sha256 = serializers.CharField(allow_null=True)
     complete = serializers.BooleanField(allow_null=True)
     gaps = serializers.ListField(child=serializers.DictField())
+    dropped_at = serializers.DateTimeField(allow_null=True, help_text="When retention removed it.")
 
 
 class WaitingSerializer(serializers.Serializer[Any]):

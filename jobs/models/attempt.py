@@ -92,6 +92,8 @@ class Attempt(Stamped):
             models.Index(fields=["engine", "removed_at"], name="attempt_container_left"),
             models.Index(fields=["task_id"], name="attempt_task"),
             models.Index(fields=["log_packed_at", "log_sealed_at"], name="attempt_log_to_pack"),
+            models.Index(fields=["log_dropped_at", "finished_at"], name="attempt_log_kept"),
+            models.Index(fields=["finished_at"], name="attempt_by_end"),
         ]
 
     def __str__(self) -> str:
@@ -102,7 +104,7 @@ class Attempt(Stamped):
         return self.state in FINAL_ATTEMPT
 
     def log_facts(self) -> dict[str, Any]:
-        """`sha256` and `complete` are null until the log is sealed."""
+        """`sha256` and `complete` are null until the log is sealed, `dropped_at` until retention removed it."""
         sealed = self.log_sealed_at is not None
         return {
             "lines": self.log_lines,
@@ -110,6 +112,7 @@ class Attempt(Stamped):
             "sha256": self.log_sha256 if sealed else None,
             "complete": self.log_complete if sealed else None,
             "gaps": self.log_gaps,
+            "dropped_at": self.log_dropped_at and self.log_dropped_at.isoformat().replace("+00:00", "Z"),
         }
 
 

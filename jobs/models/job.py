@@ -115,6 +115,7 @@ class Job(Stamped):
             models.Index(fields=["state", "-created_at"], name="job_by_state"),
             models.Index(fields=["project", "-created_at"], name="job_by_project"),
             models.Index(fields=["owner", "-created_at"], name="job_by_owner"),
+            models.Index(fields=["finished_at"], name="job_by_end"),
         ]
 
     def __str__(self) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
+
+from jobs.limits import LONGEST_DAYS, MOST_BYTES
 
 from .base import Stamped, StampedQuerySet
 
@@ -18,6 +20,29 @@ class Project(Stamped):
         validators=[RegexValidator(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "Use lower-case letters, digits and dashes.")],
     )
     members = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="projects")
+
+    log_keep_days = models.PositiveIntegerField(
+        "keep logs of successes, in days",
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(LONGEST_DAYS)],
+        help_text="Empty: as everywhere (TOWLINE_LOG_KEEP_DAYS). 0: for ever.",
+    )
+    log_keep_days_failed = models.PositiveIntegerField(
+        "keep logs of failures, in days",
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(LONGEST_DAYS)],
+        help_text="Empty: as everywhere (TOWLINE_LOG_KEEP_DAYS_FAILED). 0: for ever.",
+    )
+    log_keep_bytes = models.PositiveBigIntegerField(
+        "keep logs up to, in bytes",
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(MOST_BYTES)],
+        help_text="Of this project, as stored (compressed); the oldest go first. Empty or 0: no limit of its own. "
+        "All projects together: TOWLINE_LOG_KEEP_BYTES.",
+    )
 
     objects = StampedQuerySet["Project"].as_manager()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django import template
 
 from jobs.admin import shown
+from jobs.logs.dropped import farewell
 from jobs.quantities import human_bytes
 
 register = template.Library()
@@ -16,3 +17,4 @@ register.filter("ago", shown.ago)
 register.filter("shortened", shown.shortened)
 register.filter("pretty", shown.pretty)
 register.filter("human_bytes", human_bytes)
+register.filter("farewell", farewell)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from jobs.logs.dropped import LogDropped, refuse_dropped
 from jobs.logs.reader import read_lines, tail_start
 from jobs.logs.records import StoredLine
 from jobs.models import Attempt, Job
@@ -41,6 +42,10 @@ manage.py logs 9fe8614d --json | jq -r .text
             raise CommandError("--tail: must not be negative", returncode=USAGE)
         job = find_job(options["id"])
         attempt = _attempt(job, options["attempt"])
+        try:
+            refuse_dropped(attempt)
+        except LogDropped as error:
+            raise CommandError(str(error)) from error
         print_line = self._printer(options)
         start = _first_line(attempt, options["tail"], options["stream"])
         if options["follow"]:

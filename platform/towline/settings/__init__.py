@@ -246,6 +246,11 @@ CELERY_BEAT_SCHEDULE = {
     "place": {"task": "workers.place", "schedule": 5.0, "options": {"expires": 5}},
     "reconcile": {"task": "workers.reconcile", "schedule": 10.0, "options": {"expires": 10}},
     "pack logs": {"task": "workers.pack_logs", "schedule": 10.0, "options": {"expires": 10}},
+    "retention": {
+        "task": "workers.retention",
+        "schedule": ENVIRONMENT.TOWLINE_LOG_RETENTION_SECONDS,
+        "options": {"expires": ENVIRONMENT.TOWLINE_LOG_RETENTION_SECONDS},
+    },
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(ENVIRONMENT.TOWLINE_DATA_DIR / "beat-schedule")
 

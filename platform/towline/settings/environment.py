@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from jobs import failpoints
+from jobs.limits import LONGEST_DAYS
 from jobs.volumes import Allowed
 
 SOCKET_PATH_LONGEST = 100  # the kernel's limit is 107 bytes
@@ -121,6 +122,21 @@ class Environment(BaseSettings):
         ge=64 * 1024,
         description="Output kept of one attempt, in bytes. Of more, its head and its tail are kept, a half each, and the cut "
         "is shown as a gap.",
+    )
+    TOWLINE_LOG_KEEP_DAYS: int = Field(
+        30, ge=0, le=LONGEST_DAYS, description="How long logs of attempts that succeeded are kept; 0: for ever."
+    )
+    TOWLINE_LOG_KEEP_DAYS_FAILED: int = Field(
+        90, ge=0, le=LONGEST_DAYS, description="The same of attempts that did not succeed; 0: for ever."
+    )
+    TOWLINE_LOG_KEEP_BYTES: int = Field(
+        0,
+        ge=0,
+        description="Finished logs kept altogether, in bytes as they are stored (compressed); the oldest go first. 0: no limit. "
+        "A project may have values of its own for this and the two above, in the admin.",
+    )
+    TOWLINE_LOG_RETENTION_SECONDS: float = Field(
+        3600, ge=10, description="How often beat has logs dropped that are kept for long enough."
     )
     TOWLINE_DOCKER_URL: str | None = Field(
         None, description="The Docker engine. Unset: DOCKER_HOST, or the local socket."

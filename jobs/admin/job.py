@@ -8,7 +8,7 @@ from uuid import UUID
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from jobs.exporting.attachment import attachment
 from jobs.models import Attempt, Job
 from jobs.states import JobState
 from jobs.waiting import waiting
@@ -47,7 +48,7 @@ class JobAdmin(LookOnly[Job]):
     search_help_text = "By id (its beginning), name or image"
     ordering = ("-created_at", "-id")
     sortable_by = ("age",)
-    actions = ("cancel_jobs", "retry_jobs")
+    actions = ("cancel_jobs", "retry_jobs", "export_jobs")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         newest = Attempt.objects.filter(job=OuterRef("pk"), number=OuterRef("attempts_count"))
@@ -200,6 +201,12 @@ class JobAdmin(LookOnly[Job]):
             return cancelling.ask_first(request, self.admin_site, [job], back=its_page)
         cancelling.cancel_and_tell(request, [job])
         return HttpResponseRedirect(its_page)
+
+    # --- taking logs elsewhere ------------------------------------------------------------------------------------
+
+    @admin.action(description="Export logs of the selected jobs", permissions=["view"])
+    def export_jobs(self, request: HttpRequest, queryset: QuerySet[Job]) -> StreamingHttpResponse:
+        return attachment(Job.objects.filter(pk__in=queryset.order_by().values("pk")))
 
     # --- trying again ---------------------------------------------------------------------------------------------
 

@@ -109,7 +109,9 @@ class KnownOrdering(OrderingFilter):
 
 
 class KnownFilters(DjangoFilterBackend):
-    """django-filter's, but a parameter nobody reads is an error rather than ignored."""
+    """django-filter's, but a parameter nobody reads is an error rather than ignored. `beside`: those that the view reads."""
+
+    beside = frozenset({"limit", "cursor", "ordering"})
 
     def filter_queryset(
         self,
@@ -117,7 +119,7 @@ class KnownFilters(DjangoFilterBackend):
         queryset: Any,
         view: Any,
     ) -> Any:
-        known = {*view.filterset_class.base_filters, "limit", "cursor", "ordering"}
+        known = {*view.filterset_class.base_filters, *self.beside}
         if unknown := set(request.query_params) - known:
             raise ParseError(f"unknown filter {', '.join(sorted(unknown))}: choose from {', '.join(sorted(known))}")
         return super().filter_queryset(request, queryset, view)

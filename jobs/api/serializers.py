@@ -144,6 +144,15 @@ class EventSerializer(serializers.ModelSerializer[Event]):
         fields = ("id", "at", "kind", "attempt", "actor", "data")
 
 
+def job_with_history(job: Job) -> dict[str, Any]:
+    """The job as REST shows it, with its `attempts` and `events`, the first first."""
+    return {
+        **JobSerializer(job).data,
+        "attempts": AttemptSerializer(job.attempts.order_by("number"), many=True).data,
+        "events": EventSerializer(job.events.select_related("attempt"), many=True).data,
+    }
+
+
 class ProblemSerializer(serializers.Serializer[Any]):
     """RFC 9457."""
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import log_search, logs, openapi, views  # noqa: F401 - openapi tells the schema generator what it can't see
+from . import exporting, log_search, logs, openapi, views  # noqa: F401 - openapi tells the schema generator what it can't see
 
 urlpatterns = [
     path("jobs/", views.Jobs.as_view(), name="jobs"),
@@ -9,8 +9,10 @@ urlpatterns = [
     path("jobs/<uuid:pk>/cancel/", views.JobCancel.as_view(), name="job-cancel"),
     path("jobs/<uuid:pk>/retry/", views.JobRetry.as_view(), name="job-retry"),
     path("jobs/<uuid:pk>/logs/", logs.JobLogs.as_view(), name="job-logs"),
+    path("jobs/<uuid:pk>/export/", exporting.JobExport.as_view(), name="job-export"),
     path("jobs/<uuid:pk>/events/", views.JobEvents.as_view(), name="job-events"),
     path("jobs/<uuid:pk>/attempts/", views.JobAttempts.as_view(), name="job-attempts"),
     path("jobs/<uuid:pk>/attempts/<int:number>/", views.JobAttempt.as_view(), name="job-attempt"),
     path("logs/search/", log_search.LogSearch.as_view(), name="logs-search"),
+    path("logs/export/", exporting.LogsExport.as_view(), name="logs-export"),
 ]

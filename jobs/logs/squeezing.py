@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -15,6 +16,15 @@ KEPT_LEVEL = 6  # for years
 
 def squeeze(data: bytes, level: int = LIVE_LEVEL) -> bytes:
     return zstd.compress(data, level=level)
+
+
+def squeeze_on(pieces: Iterable[bytes], level: int = LIVE_LEVEL) -> Iterator[bytes]:
+    """One frame of all the pieces, in pieces of its own."""
+    compressor = zstd.ZstdCompressor(level=level)
+    for piece in pieces:
+        if squeezed := compressor.compress(piece):
+            yield squeezed
+    yield compressor.flush()
 
 
 def expand(squeezed: bytes | memoryview) -> bytes:

@@ -29,7 +29,7 @@ def test_a_job_is_taken_and_read_back(api: APIClient, alice: User) -> None:
     assert uuid.UUID(job["id"]).version == 7
     assert (job["state"], job["command"], job["resources"]["memory"]) == ("queued", SPEC["command"], "64Mi")
     assert (job["attempt"], job["attempts_count"], job["exit_code"], job["verdict"]) == (None, 0, None, None)
-    assert job["log"] == {"lines": 0, "bytes": 0, "sha256": None, "complete": None, "gaps": []}
+    assert job["log"] == {"lines": 0, "bytes": 0, "sha256": None, "complete": None, "gaps": [], "dropped_at": None}
     assert job["waiting"]["position"] == 1
     assert api.get(f"{JOBS}{job['id']}/").json() == job
     assert Job.objects.get().owner == alice

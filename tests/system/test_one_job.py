@@ -19,6 +19,7 @@ def test_a_job_runs_and_keeps_what_it_said(stack: RunningStack) -> None:
     assert sorted(output.splitlines()) == [b"err", b"out", b"tail"]
     assert job["log"] == {
         "lines": 3, "bytes": len(output), "sha256": hashlib.sha256(output).hexdigest(), "complete": True, "gaps": [],
+        "dropped_at": None,
     }  # fmt: skip
     assert {(line["stream"], line["text"]) for line in stack.lines(job)} >= {("stderr", "err"), ("stdout", "out")}
 

@@ -17,7 +17,8 @@ from jobs.logs.search import Hit, Searched, Wanted, search
 from jobs.models import Attempt
 from jobs.quantities import human_bytes
 from jobs.terminal.command import USAGE, TerminalCommand
-from jobs.terminal.filters import add_job_filters, jobs_wanted, query_of
+from jobs.terminal.filtering import add_filters, query_of
+from jobs.terminal.filtering import wanted as jobs_wanted
 from jobs.terminal.words import safe
 
 FOUND, NOT_FOUND = 0, 1
@@ -45,7 +46,7 @@ manage.py grep -E "took [0-9]{4,} ms" --since 2030-01-31T08:00:00Z --json
         parser.add_argument(
             "-m", "--limit", type=int, default=1000, metavar="N", help="at most so many lines; default 1000"
         )
-        add_job_filters(parser)
+        add_filters(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["limit"] < 1:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from jobs.api.serializers import AttemptSerializer, EventSerializer, JobSerializer
-from jobs.models import Job
+from jobs.api.serializers import job_with_history
 from jobs.terminal.command import TerminalCommand
 from jobs.terminal.lookup import find_job
 from jobs.terminal.page import job_page
@@ -28,14 +27,6 @@ manage.py job 9fe8614d --json | jq .verdict
     def handle(self, *args: Any, **options: Any) -> None:
         job = find_job(options["id"])
         if options["as_json"]:
-            self.print_json(with_history(job))
+            self.print_json(job_with_history(job))
         else:
             self.console.print(job_page(job, self.console.width))
-
-
-def with_history(job: Job) -> dict[str, Any]:
-    return {
-        **JobSerializer(job).data,
-        "attempts": AttemptSerializer(job.attempts.order_by("number"), many=True).data,
-        "events": EventSerializer(job.events.select_related("attempt"), many=True).data,
-    }

@@ -8,14 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db.models import QuerySet
 from django.http import QueryDict
 from rich.live import Live
 
 from jobs.api.serializers import JobSerializer
-from jobs.models import Job
 from jobs.terminal.command import USAGE, TerminalCommand
-from jobs.terminal.filters import add_job_filters, jobs_wanted, query_of
+from jobs.terminal.filtering import add_filters, query_of, wanted
 from jobs.terminal.tables import jobs_table
 from jobs.waiting import explained
 
@@ -32,8 +30,7 @@ manage.py jobs --watch
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        add_job_filters(parser)
-        parser.add_argument("-q", metavar="TEXT", help="in name, image or at the beginning of the id")
+        add_filters(parser)
         parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most; default 20")
         parser.add_argument("--watch", action="store_true", help="refresh every second until Ctrl-C")
 
@@ -42,14 +39,14 @@ manage.py jobs --watch
             raise CommandError("--limit: must be at least 1", returncode=USAGE)
         query = query_of(options)
         if options["as_json"]:
-            self.print_json(JobSerializer(explained(wanted(query, options["limit"])), many=True).data)
+            self.print_json(JobSerializer(explained(wanted(query)[: options["limit"]]), many=True).data)
         elif options["watch"]:
             self._watch(query, options["limit"])
         else:
             self._print(query, options["limit"])
 
     def _print(self, query: QueryDict, limit: int) -> None:
-        jobs = list(wanted(query, limit))
+        jobs = list(wanted(query)[:limit])
         if not jobs:
             self.console.print("no jobs" if not query else "no job matches")
             return
@@ -58,9 +55,5 @@ manage.py jobs --watch
     def _watch(self, query: QueryDict, limit: int) -> None:
         with Live(console=self.console, screen=self.console.is_terminal, auto_refresh=False) as live:
             while True:
-                live.update(jobs_table(wanted(query, limit), datetime.now(UTC)), refresh=True)
+                live.update(jobs_table(wanted(query)[:limit], datetime.now(UTC)), refresh=True)
                 time.sleep(REFRESH_SECONDS)
-
-
-def wanted(query: QueryDict, limit: int) -> QuerySet[Job]:
-    return jobs_wanted(query).select_related("project").prefetch_related("attempts")[:limit]

@@ -1,4 +1,4 @@
-"""The filters of the list of jobs as options of commands, so that REST and terminal mean the same."""
+"""Options that choose jobs: REST's filters, under the same names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILTERS = ("project", "name", "runtime", "worker", "verdict", "created_after", "
 STATES = f"{', '.join(JobState.values)}; repeatable"
 
 
-def add_job_filters(parser: ArgumentParser) -> None:
+def add_filters(parser: ArgumentParser) -> None:
     parser.add_argument("--state", action="append", choices=JobState.values, metavar="STATE", help=STATES)
     parser.add_argument("--label", action="append", metavar="K=V", help="repeatable: all must match")
     parser.add_argument("--project")
@@ -30,21 +30,23 @@ def add_job_filters(parser: ArgumentParser) -> None:
     parser.add_argument("--verdict", metavar="CODE", help="e.g. exit_code, oom_killed, timeout_run")
     parser.add_argument("--created-after", metavar="TIME", help="like 2030-01-31T08:00:00Z")
     parser.add_argument("--created-before", metavar="TIME")
+    parser.add_argument("-q", metavar="TEXT", help="in name, image or at the beginning of the id")
 
 
 def query_of(options: dict[str, Any]) -> QueryDict:
-    """The options as REST's parameters."""
+    """The options as REST's parameters, so that both mean the same."""
     query = QueryDict(mutable=True)
     for name in FILTERS:
-        if options.get(name) is not None:
+        if options[name] is not None:
             query[name] = options[name]
     query.setlist("state", options["state"] or [])
     query.setlist("label", [text.replace("=", ":", 1) for text in options["label"] or []])
     return query
 
 
-def jobs_wanted(query: QueryDict) -> QuerySet[Job]:
-    found = JobFilter(query, Job.objects.all())
+def wanted(query: QueryDict) -> QuerySet[Job]:
+    """The jobs that match, the newest first. CommandError names the option that can't be."""
+    found = JobFilter(query, Job.objects.select_related("project").prefetch_related("attempts"))
     if not found.is_valid():
         lines = [f"--{name.replace('_', '-')}: {text}" for name, texts in found.errors.items() for text in texts]
         raise CommandError("; ".join(lines), returncode=USAGE)

@@ -106,12 +106,13 @@ def columns(by_hour: dict[datetime, dict[str, int]], now: datetime) -> list[Colu
     most = max((sum(counts.values()) for counts in by_hour.values()), default=0) or 1
     hours = [_first_hour(now) + timedelta(hours=n) for n in range(HOURS)]
     return [
-        Column(hour, sum(by_hour.get(hour, {}).values()), x, tuple(_stack(by_hour.get(hour, {}), most)))
+        Column(hour, sum(by_hour.get(hour, {}).values()), x, tuple(stack(by_hour.get(hour, {}), most)))
         for x, hour in enumerate(hours)
     ]
 
 
-def _stack(counts: dict[str, int], most: int) -> list[Piece]:
+def stack(counts: dict[str, int], most: int) -> list[Piece]:
+    """One column, the last state at the bottom."""
     pieces, top = [], float(CHART_HEIGHT)
     for state in JobState.values[::-1]:
         if counts.get(state):

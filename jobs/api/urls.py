@@ -1,6 +1,13 @@
 from django.urls import path
 
-from . import exporting, log_search, logs, openapi, views  # noqa: F401 - openapi tells the schema generator what it can't see
+from . import (  # noqa: F401 - openapi tells the schema generator what it can't see
+    exporting,
+    log_search,
+    logs,
+    openapi,
+    statistics,
+    views,
+)
 
 urlpatterns = [
     path("jobs/", views.Jobs.as_view(), name="jobs"),
@@ -15,4 +22,5 @@ urlpatterns = [
     path("jobs/<uuid:pk>/attempts/<int:number>/", views.JobAttempt.as_view(), name="job-attempt"),
     path("logs/search/", log_search.LogSearch.as_view(), name="logs-search"),
     path("logs/export/", exporting.LogsExport.as_view(), name="logs-export"),
+    path("stats/", statistics.Stats.as_view(), name="stats"),
 ]

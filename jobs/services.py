@@ -21,6 +21,8 @@ from .models import Attempt, Dependency, Job, Project
 from .moves import move, record
 from .needs import Needs
 from .outlook import outlook
+from .secrets import keeping
+from .secrets.references import SecretReference
 from .spec import JobSpec
 from .states import JobState
 from .verdicts import Verdict
@@ -58,6 +60,7 @@ def submit(spec: JobSpec, owner: User | None, *, idempotency_key: str | None = N
     _check_network(spec.network)
     _check_after(spec.after, owner)
     _check_volumes(spec.volumes)
+    _check_secrets(spec.secrets, project)
     _check_room()
     try:
         with transaction.atomic():
@@ -126,18 +129,10 @@ def _submitted_before(owner: User | None, key: str, digest: str) -> Job | None:
 
 
 def _open_project(name: str, owner: User | None) -> Project:
-    project = Project.objects.filter(name=name).first()
-    members = project.members.all() if project else Project.objects.none()
-    barred = project is not None and members.exists() and not _may_use(project, owner)
-    if project is None or barred:
+    project = Project.objects.open_to(owner).filter(name=name).first()
+    if project is None:
         raise Rejected({"project": [f"no project {name[:63]!r} that you may use: ask for one, or leave it out"]})
     return project
-
-
-def _may_use(project: Project, owner: User | None) -> bool:
-    if owner is None or owner.is_superuser:
-        return True
-    return project.members.filter(pk=owner.pk).exists()
 
 
 def _check_network(name: str) -> None:
@@ -160,6 +155,11 @@ def _check_after(after: list[UUID], owner: User | None) -> None:
 
 def _check_volumes(volumes: list[Volume]) -> None:
     if wrong := objections(volumes, settings.TOWLINE.TOWLINE_VOLUMES):
+        raise Rejected(wrong)
+
+
+def _check_secrets(references: list[SecretReference], project: Project) -> None:
+    if references and (wrong := keeping.unknown(references, project)):
         raise Rejected(wrong)
 
 

@@ -24,6 +24,7 @@ from pydantic import (
 
 from .images import check_image
 from .quantities import MIB, to_bytes
+from .secrets.references import References
 from .verdicts import KIND_OF, Kind
 from .volumes import Volumes
 
@@ -160,7 +161,7 @@ class JobSpec(_Strict):
     run_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
     network: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")] = "bridge"
     read_only: bool = False
-    secrets: list[Any] = []
+    secrets: References = []
     volumes: Volumes = []
     inputs: dict[str, Any] = {}
     outputs: list[Any] = []
@@ -236,7 +237,7 @@ class JobSpec(_Strict):
             raise ValueError("the host's own network is not given to jobs: choose bridge, none or a named network")
         return value
 
-    @field_validator("secrets", "inputs", "outputs")
+    @field_validator("inputs", "outputs")
     @classmethod
     def _not_offered(cls, value: list[Any] | dict[str, Any]) -> list[Any] | dict[str, Any]:
         if value:
@@ -247,6 +248,15 @@ class JobSpec(_Strict):
     @classmethod
     def _each_once(cls, value: list[UUID]) -> list[UUID]:
         return list(dict.fromkeys(value))
+
+    @model_validator(mode="after")
+    def _each_variable_once(self) -> Self:
+        for n, secret in enumerate(self.secrets):
+            if secret.env in self.env:
+                raise ValueError(
+                    f"secrets.{n}: {secret.env} is in env, too: remove it there, or choose another env here"
+                )
+        return self
 
     @model_validator(mode="after")
     def _one_way_to_run(self) -> Self:

@@ -68,7 +68,7 @@ CODES: Mapping[Kind, Mapping[str, str]] = {
         "image_pull_failed": "The pull failed for another reason; the evidence has it.",
     },
     Kind.CONFIG: {
-        "secret_missing": "A secret that it names does not exist. Reserved.",
+        "secret_missing": "A secret that it names was deleted before it started, or can't be decrypted.",
         "invalid_spec": "The runtime can't carry out what was asked for.",
         "policy_denied": "It is not allowed here.",
     },

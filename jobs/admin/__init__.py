@@ -3,6 +3,6 @@
 The theme of the whole site is the project's (`towline.admin`); workers add their own pages (`workers.admin`).
 """
 
-from . import attempt, event, job, project
+from . import attempt, event, job, project, secret
 
-__all__ = ["attempt", "event", "job", "project"]
+__all__ = ["attempt", "event", "job", "project", "secret"]

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 
 from jobs.logs.dropped import LogDropped
 from jobs.logs.vault import Unreadable
+from jobs.secrets.keeping import SecretExists
 from jobs.services import KeyReused, NotTriedAgain, QueueFull, Rejected
 from jobs.spec import field_errors
 
@@ -72,6 +73,13 @@ def _log_dropped(error: Any) -> Answer:
     return problem(410, str(error), slug="log-dropped"), {}
 
 
+def _secret_exists(error: Any) -> Answer:
+    detail = (
+        "The project has a secret of this name: replace its value with PUT /api/v1/secrets/{id}/, or take another name."
+    )
+    return problem(409, detail, slug="secret-exists"), {}
+
+
 def _queue_full(error: Any) -> Answer:
     detail = "As many jobs wait as this installation allows (TOWLINE_MAX_QUEUED): try again later."
     return problem(429, detail, slug="queue-full"), {"Retry-After": "10"}
@@ -112,6 +120,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
     NotTriedAgain: _not_tried_again,
     QueueFull: _queue_full,
     LogDropped: _log_dropped,
+    SecretExists: _secret_exists,
     DatabaseError: _database,
     Unreadable: _log_unreadable,
     RequestDataTooBig: lambda error: _from_drf(BodyTooLarge()),

@@ -5,6 +5,7 @@ from . import (  # noqa: F401 - openapi tells the schema generator what it can't
     log_search,
     logs,
     openapi,
+    secrets,
     statistics,
     views,
 )
@@ -23,4 +24,6 @@ urlpatterns = [
     path("logs/search/", log_search.LogSearch.as_view(), name="logs-search"),
     path("logs/export/", exporting.LogsExport.as_view(), name="logs-export"),
     path("stats/", statistics.Stats.as_view(), name="stats"),
+    path("secrets/", secrets.Secrets.as_view(), name="secrets"),
+    path("secrets/<int:pk>/", secrets.SecretDetail.as_view(), name="secret"),
 ]

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0005_logs_in_storage'),
+        ('jobs', '0006_secrets'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

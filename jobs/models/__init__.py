@@ -7,6 +7,7 @@ from .event import Event
 from .installation import Installation, installation_key
 from .job import WAITING_REASONS, Job, JobQuerySet
 from .project import Project
+from .secret import Secret
 
 __all__ = [
     "WAITING_REASONS",
@@ -18,6 +19,7 @@ __all__ = [
     "JobQuerySet",
     "LogChunk",
     "Project",
+    "Secret",
     "Stamped",
     "StampedQuerySet",
     "installation_key",

@@ -36,6 +36,9 @@ class Attempt(Stamped):
 
     handle = models.JSONField(null=True, blank=True)
     image_digest = models.CharField(max_length=600, blank=True)
+    secrets = models.BinaryField(
+        default=b"", help_text="What it was given, encrypted, until it is over: its output is masked by these."
+    )
     memory_bytes = models.BigIntegerField(null=True, blank=True, help_text="The limit of this try.")
     progress = models.JSONField(null=True, blank=True, help_text="What takes long just now, e.g. an image pull.")
     # What we did to it, so that an exit code of 137 is never guessed at: the verdict code that the stop will have.

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
+from django.db.models import Q
 
 from jobs.limits import LONGEST_DAYS, MOST_BYTES
 
 from .base import Stamped, StampedQuerySet
+
+
+class ProjectQuerySet(StampedQuerySet["Project"]):
+    def open_to(self, user: User | AnonymousUser | None) -> ProjectQuerySet:
+        """Those that they may submit to. None is the platform's own commands: all."""
+        if user is None or user.is_superuser:
+            return self
+        return self.filter(
+            Q(pk__in=self.model.members.through.objects.filter(user=user.pk).values("project")) | Q(members=None)
+        )
 
 
 class Project(Stamped):
@@ -44,7 +56,7 @@ class Project(Stamped):
         "All projects together: TOWLINE_LOG_KEEP_BYTES.",
     )
 
-    objects = StampedQuerySet["Project"].as_manager()
+    objects = ProjectQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name

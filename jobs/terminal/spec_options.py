@@ -53,6 +53,9 @@ def add_spec_options(parser: ArgumentParser) -> None:
         group.add_argument(option, dest=field, type=kind, metavar=metavar, help=text)
     group.add_argument("--env", dest="env", action="append", metavar="K=V", help="K alone: its value here; repeatable")
     group.add_argument("--env-file", metavar="FILE", help="lines of K=V; --env overrides")
+    group.add_argument(
+        "--secret", dest="secrets", action="append", metavar="NAME[=ENV]", help="the project's, as ENV; repeatable"
+    )
     group.add_argument("--label", dest="labels", action="append", metavar="K=V", help="a label of yours; repeatable")
     group.add_argument("--require", dest="requires", action="append", metavar="K=V", help="worker's label; repeatable")
     group.add_argument(
@@ -83,6 +86,7 @@ def body_of(image: str | None, command: list[str], options: Mapping[str, Any]) -
     _put(body, "after", options["after"])
     _put(body, "read_only", options["read_only"])
     _put(body, "volumes", options["volumes"])
+    _put(body, "secrets", options["secrets"] and [_secret(text) for text in options["secrets"]])
     _put_pairs(body, options)
     _put_texts(body, options)
     _put_retries(body, options)
@@ -146,6 +150,11 @@ def _from_here(key: str, option: str) -> str:
     if option == "--env" and key in os.environ:
         return os.environ[key]
     raise CommandError(f"{option} {key}: write it as {key}=VALUE", returncode=USAGE)
+
+
+def _secret(text: str) -> Any:
+    name, equals, variable = text.partition("=")
+    return {"name": name, "env": variable} if equals else name
 
 
 def _put_texts(body: dict[str, Any], options: Mapping[str, Any]) -> None:

@@ -56,7 +56,13 @@ class Environment(BaseSettings):
         None, description="Where `collectstatic` puts, and the web process finds, its files. Unset: in the data folder."
     )
     TOWLINE_SECRET_KEY: SecretStr | None = Field(
-        None, description="Signs sessions and job tokens. Made once in the data folder when unset; production needs it."
+        None,
+        description="Signs sessions, encrypts secrets. Made once in the data folder when unset; production needs it.",
+    )
+    TOWLINE_SECRET_KEY_FALLBACKS: Annotated[list[SecretStr], NoDecode] = Field(
+        [],
+        description="Secret keys of before, comma separated: what was signed or encrypted under one of them is still read. "
+        "`manage.py secret rekey` encrypts secrets under the new one.",
     )
     TOWLINE_DEBUG: bool = Field(default=False, description="Django's DEBUG. Never in production.")
     TOWLINE_ALLOWED_HOSTS: Annotated[list[str], NoDecode] = Field(
@@ -152,7 +158,9 @@ class Environment(BaseSettings):
         "`jobs/failpoints.py`. Production refuses it.",
     )
 
-    @field_validator("TOWLINE_ALLOWED_HOSTS", "TOWLINE_RUNTIMES", "TOWLINE_NETWORKS", mode="before")
+    @field_validator(
+        "TOWLINE_ALLOWED_HOSTS", "TOWLINE_RUNTIMES", "TOWLINE_NETWORKS", "TOWLINE_SECRET_KEY_FALLBACKS", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return _words(value) if isinstance(value, str) else value

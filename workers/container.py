@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from jobs.quantities import to_bytes
 from jobs.spec import JobSpec
 
@@ -18,9 +21,15 @@ def container_labels(installation: str, job_id: object, attempt: int) -> dict[st
 
 
 def container_spec(
-    spec: JobSpec, installation: str, job_id: object, attempt: int, image: str, mounts: tuple[Mount, ...] = ()
+    spec: JobSpec,
+    installation: str,
+    job_id: object,
+    attempt: int,
+    image: str,
+    mounts: tuple[Mount, ...] = (),
+    secrets: Mapping[str, str] = MappingProxyType({}),
 ) -> ContainerSpec:
-    """`image` is what to run: the resolved digest where there is one. `mounts`: the volumes, looked at."""
+    """`image`: the resolved digest where there is one. `mounts`: the volumes, looked at. `secrets`: values by variable."""
     wants = spec.resources
     return ContainerSpec(
         name=container_name(installation, job_id, attempt),
@@ -29,7 +38,7 @@ def container_spec(
         command=tuple(spec.command) if spec.command is not None else None,
         entrypoint=tuple(spec.entrypoint) if spec.entrypoint is not None else None,
         script=spec.script,
-        env={**spec.env, "TOWLINE_JOB_ID": str(job_id), "TOWLINE_ATTEMPT": str(attempt)},
+        env={**spec.env, **secrets, "TOWLINE_JOB_ID": str(job_id), "TOWLINE_ATTEMPT": str(attempt)},
         working_dir=spec.working_dir,
         user=spec.user,
         stdin=spec.stdin,

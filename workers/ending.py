@@ -12,6 +12,7 @@ from jobs.failpoints import reach
 from jobs.logs.store import sealing
 from jobs.models import Attempt, Event, Job
 from jobs.moves import move
+from jobs.secrets.mask import Mask
 from jobs.services import cancelled_by, finish_job
 from jobs.states import AttemptState, JobState
 from jobs.verdicts import Verdict
@@ -19,6 +20,9 @@ from jobs.verdicts import Verdict
 from . import retrying
 from .drivers.protocol import Driver, Observation, Phase
 from .evidence import sentences
+from .masking import hide_verdict
+
+NO_MASK = Mask()
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Ending:
     log_complete: bool = True  # False: there may have been output that nobody can read any more
 
 
-def judge(attempt: Attempt, seen: Observation, driver: Driver) -> Ending:
+def judge(attempt: Attempt, seen: Observation, driver: Driver, mask: Mask = NO_MASK) -> Ending:
     """What we did to it ourselves is said first: an exit code after our own kill says nothing about the program."""
     if attempt.stop_code:
         return _stopped(attempt, seen)
@@ -40,6 +44,7 @@ def judge(attempt: Attempt, seen: Observation, driver: Driver) -> Ending:
     verdict = driver.judge(seen)
     if verdict is None:
         return Ending(AttemptState.SUCCEEDED, seen.exit_code)
+    verdict = hide_verdict(mask, verdict)
     if verdict.code == "engine_unavailable":
         verdict = replace(verdict, evidence=(*outages(attempt), *verdict.evidence))
     return Ending(AttemptState.FAILED, seen.exit_code, verdict)
@@ -86,12 +91,12 @@ def vanished(attempt: Attempt) -> Verdict:
     )
 
 
-def mistake(error: Exception) -> Ending:
+def mistake(error: Exception, mask: Mask = NO_MASK) -> Ending:
     """The end of an attempt that we ourselves can't go on with."""
     verdict = Verdict(
         "internal_error",
         "Towline made a mistake while running the job.",
-        (f"{type(error).__name__}: {str(error)[:500]}",),
+        (f"{type(error).__name__}: {mask.hide_text(str(error))[:500]}",),
         "Report it with the worker's log; submit the job again.",
     )
     return Ending(AttemptState.FAILED, None, verdict, log_complete=False)
@@ -115,6 +120,7 @@ def finish(attempt: Attempt, fence: int, ending: Ending, usage: dict[str, Any] |
             usage=usage or attempt.usage,
             progress=None,
             lease_until=None,
+            secrets=b"",
             log_complete=ending.log_complete,
             # Whoever still had a lost one has it no longer, and must not take this end for its own.
             fence=F("fence") + int(ending.state is AttemptState.LOST),

@@ -6,6 +6,7 @@ from typing import Any
 
 from jobs.logs.reader import read_lines, tail_start
 from jobs.models import Attempt, Event
+from jobs.secrets.mask import Mask
 
 from .drivers.protocol import Driver, Handle, Inspectable, Unavailable
 
@@ -15,9 +16,12 @@ MOST_LINES = 5
 WIDTH = 200
 
 
-def scene(attempt: Attempt, driver: Driver, handle: Handle) -> dict[str, Any]:
-    """As JSON, bounded."""
-    return {"processes": _processes(driver, handle), "last_lines": _last_lines(attempt)}
+def scene(attempt: Attempt, driver: Driver, handle: Handle, mask: Mask) -> dict[str, Any]:
+    """As JSON, bounded, without secrets: a command line may hold one."""
+    return {
+        "processes": [mask.hide_text(one)[:WIDTH] for one in _processes(driver, handle)],
+        "last_lines": _last_lines(attempt),
+    }
 
 
 def sentences(attempt: Attempt) -> tuple[str, ...]:
@@ -34,9 +38,9 @@ def _processes(driver: Driver, handle: Handle) -> list[str]:
     try:
         seen = driver.processes(handle)
     except Unavailable as error:
-        return [f"unknown: {error}"[:WIDTH]]
+        return [f"unknown: {error}"]
     busiest = sorted(seen, key=lambda one: -one.cpu_seconds)[:MOST_PROCESSES]
-    return [f"pid {one.pid} {one.state} cpu {one.cpu_seconds:g} s: {one.command}"[:WIDTH] for one in busiest]
+    return [f"pid {one.pid} {one.state} cpu {one.cpu_seconds:g} s: {one.command}" for one in busiest]
 
 
 def _last_lines(attempt: Attempt) -> list[str]:

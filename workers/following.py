@@ -11,6 +11,7 @@ from jobs.models import Attempt
 
 from .drivers.protocol import Handle, Line, Metered, Observation, Phase, Unavailable
 from .grip import Grip, Left
+from .masking import Masking
 from .patience import patiently
 from .pump import Pump
 from .stopping import Stopper
@@ -28,6 +29,7 @@ class Follower:
         self.grip = grip
         self.handle = handle
         self.at = position(grip.attempt)
+        self._masking = Masking(grip.mask)
         self.last_lines: deque[str] = deque(maxlen=20)
         self._stopper = Stopper(grip, handle)
         self._over = False  # it has ended by itself: nothing is left to be stopped
@@ -42,8 +44,10 @@ class Follower:
         while True:
             seen = self._look()
             if seen.phase is Phase.GONE:
+                self._store_patiently(self._masking.flush())
                 return seen
             self._over = seen.phase is Phase.EXITED
+            self._masking = Masking(self.grip.mask)  # what the last one held back is read again
             pump = Pump(self.grip.driver, self.handle, self.at.cursor or None)
             self.grip.on_wake = pump.wake
             try:
@@ -61,16 +65,23 @@ class Follower:
         while not (pump.over and pump.empty):
             lines = pump.take(TICK_SECONDS, CHUNK_BYTES)
             if lines:
-                self._store_patiently(lines)
+                self._hear(lines)
                 stored_at = time.monotonic()
             self._tend()
             pump.gather(stored_at + CHUNK_SECONDS - time.monotonic())
+        if pump.trouble is None and self._over:
+            self._store_patiently(self._masking.flush())
         if pump.trouble is not None and not isinstance(pump.trouble, Unavailable):
             raise pump.trouble
 
-    def _store_patiently(self, lines: list[Line]) -> None:
-        patiently(lambda: self._store(lines), self.grip.pause)
+    def _hear(self, lines: list[Line]) -> None:
         self.grip.deadlines.said_something()
+        self._store_patiently(self._masking.take(lines))
+
+    def _store_patiently(self, lines: list[Line]) -> None:
+        if not lines:
+            return
+        patiently(lambda: self._store(lines), self.grip.pause)
         self.last_lines.extend(line.data.rstrip(b"\n")[:500].decode("utf-8", "replace") for line in lines[-20:])
 
     def _store(self, lines: list[Line]) -> None:
@@ -92,9 +103,10 @@ class Follower:
             try:
                 seen = self.grip.driver.inspect(self.handle)
             except Unavailable as error:
-                log.warning("%s: the engine does not answer: %s", self.grip.attempt, error)
+                said = self.grip.mask.hide_text(str(error))
+                log.warning("%s: the engine does not answer: %s", self.grip.attempt, said)
                 if not away:
-                    self.grip.record("engine_away", error=str(error)[:300])
+                    self.grip.record("engine_away", error=said[:300])
                 away = True
                 self.grip.deadlines.cannot_hear()
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from jobs.clock import Now
 from jobs.models import Attempt
 from jobs.moves import record
+from jobs.secrets.mask import Mask
 from jobs.spec import JobSpec
 from jobs.states import ACTIVE_ATTEMPT
 
@@ -54,12 +55,18 @@ class Grip:
         self.spec = _as_tried(attempt)
         self.deadlines = Deadlines.of(attempt, self.spec.timeouts)
         self.usage: dict[str, Any] = dict(attempt.usage)
+        self.secrets: Mapping[str, str] = {}
+        self.mask = Mask()
         self.leaving = False
         self.cancelled = attempt.job.cancel_requested_at is not None
         self.sure_until = 0.0  # by the monotonic clock
         self.renewed(time.monotonic())
         self.woken = threading.Event()
         self.on_wake: Callable[[], None] = lambda: None
+
+    def know(self, secrets: Mapping[str, str]) -> None:
+        """What the container has, or will have, as secrets, by variable: from here on nothing of theirs is stored."""
+        self.secrets, self.mask = secrets, Mask(secrets.values())
 
     def leave(self) -> None:
         """Give the attempt up, or notice that it was taken: the supervisor stops at its next step."""

@@ -12,12 +12,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from jobs.secrets.mask import MARK, Mask, Stretch, marked
+from jobs.verdicts import Verdict
 
 from .drivers.protocol import Line
 
 HELD_BYTES_MOST = (
     8 * 1024 * 1024
 )  # one stream may be silent in the middle of what could be a secret, the other in a flood
+
+
+def hide_verdict(mask: Mask, verdict: Verdict) -> Verdict:
+    """It may quote what the engine, or the program, said."""
+    evidence = tuple(map(mask.hide_text, verdict.evidence))
+    return replace(
+        verdict, summary=mask.hide_text(verdict.summary), evidence=evidence, remedy=mask.hide_text(verdict.remedy)
+    )
 
 
 class Masking:

@@ -41,7 +41,7 @@ class Run:
             follower = Follower(self.grip, handle)
             seen = follower.follow()
             self.last_lines = list(follower.last_lines)
-            how = ending.judge(self.attempt, seen, self.grip.driver)
+            how = ending.judge(self.attempt, seen, self.grip.driver, self.grip.mask)
         except Ended as early:
             how = early.how
         except Fenced as error:
@@ -54,7 +54,7 @@ class Run:
 
     def fail(self, error: Exception) -> Ending:
         """A mistake of ours: the job ends and says so, nothing runs on unseen."""
-        how = ending.mistake(error)
+        how = ending.mistake(error, self.grip.mask)
         self._finish(how)
         self._remove()
         return how

@@ -17,10 +17,12 @@ from jobs.services import cancelled_by
 from jobs.states import AttemptState, JobState
 from jobs.verdicts import Verdict
 
+from . import secrets
 from .container import container_spec
 from .drivers.protocol import Handle, Images, Phase, PullProgress, Refused, Unavailable
 from .ending import Ending, vanished
 from .grip import Ended, Grip, Left
+from .masking import hide_verdict
 from .patience import patiently
 from .removing import find_container, remove_container
 from .volumes import mounts_of
@@ -44,10 +46,11 @@ class Starter:
         seconds = 0.2
         while True:
             try:
+                self.grip.know(secrets.given(self.attempt))
                 return self._start_once(known=self.grip.fence > 1 or self._trouble is not None)
             except Unavailable as error:
                 self._trouble = error
-                log.warning("%s: the engine does not answer: %s", self.attempt, error)
+                log.warning("%s: the engine does not answer: %s", self.attempt, self.grip.mask.hide_text(str(error)))
                 if self.attempt.handle is None:  # else it may run there, and nothing may be said of it unseen
                     self._may_start()
                 self.grip.pause(seconds)
@@ -55,7 +58,9 @@ class Starter:
             except Refused as refused:
                 patiently(self._hear_of_cancel, self.grip.pause)
                 self._may_start()  # a cancel or a time-out that came while it was asked for comes first
-                raise Ended(Ending(AttemptState.FAILED, None, refused.verdict)) from refused
+                verdict = hide_verdict(self.grip.mask, refused.verdict)
+                unread = self.attempt.state == AttemptState.RUNNING
+                raise Ended(Ending(AttemptState.FAILED, None, verdict, log_complete=not unread)) from refused
 
     def _may_start(self) -> None:
         """Raises what keeps the container from being started."""
@@ -75,7 +80,7 @@ class Starter:
             return Verdict(
                 "engine_unavailable",
                 f"The {self.attempt.runtime} engine did not answer for {limit:g} s.",
-                (str(self._trouble)[:500],),
+                (self.grip.mask.hide_text(str(self._trouble))[:500],),
                 f"See to the engine of worker {self.attempt.worker}: `manage.py doctor` there says what it sees.",
             )
         return Verdict(
@@ -103,8 +108,19 @@ class Starter:
         self._end_earlier()
         attempt = self.attempt
         mounts = mounts_of(self.grip.spec.volumes, settings.TOWLINE.TOWLINE_VOLUMES)
-        spec = container_spec(self.grip.spec, installation_key(), attempt.job_id, attempt.number, image, mounts)
+        self._give_secrets()
+        spec = container_spec(
+            self.grip.spec, installation_key(), attempt.job_id, attempt.number, image, mounts, self.grip.secrets
+        )
         return self.grip.driver.start(spec, self._consent)
+
+    def _give_secrets(self) -> None:
+        """Once an attempt: a container that somebody before us made has the values that were written down then."""
+        if self.grip.spec.secrets and not self.attempt.secrets:
+            values, sealed = patiently(lambda: secrets.look_up(self.attempt), self.grip.pause)
+            self.grip.write(secrets=sealed)
+            self.attempt.secrets = sealed
+            self.grip.know(values)
 
     def _end_earlier(self) -> None:
         """Two attempts of one job never run at once on one engine: those before are proven gone first."""

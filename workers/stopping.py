@@ -45,7 +45,8 @@ class Stopper:
     def _write_down(self, code: str, detail: str) -> None:
         """Durable before it is carried out: whoever goes on with the attempt carries it out, too."""
         attempt = self.grip.attempt
-        scene = evidence.scene(attempt, self.grip.driver, self.handle) if code.startswith("timeout_") else None
+        timed_out = code.startswith("timeout_")
+        scene = evidence.scene(attempt, self.grip.driver, self.handle, self.grip.mask) if timed_out else None
         patiently(lambda: self._write(code, detail, scene), self.grip.pause)
         attempt.stop_code, attempt.stop_detail = code, detail
         self.grip.deadlines.stopping()

@@ -7,17 +7,13 @@ always comes out the same.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import re2
-
-from .shapes import shapes
+from .search import HEAD_REACH, Broken, Plain, automaton
+from .shapes import base64_shapes, plain_shapes
 
 MARK = b"***"
-AUTOMATON_BYTES = 256 * 1024 * 1024  # at most; one secret takes some kilobytes
-HEAD_BYTES = 8  # of each shape: the automaton looks for these, and stays small however long a value is
 STRETCH_BYTES = 1024 * 1024  # where overlaps go on for longer (`aaaa…`), a new stretch begins
 REPEATED_BYTES = 4096  # compared at once there
 
@@ -31,17 +27,15 @@ class Mask:
     """Of some secrets. Without any, or with ones too short to be masked, it is false and changes nothing."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self._shapes = sorted(set().union(*map(shapes, values)))
-        self._within = _longest_beginnings(self._shapes)
-        self._heads = _automaton({shape[:HEAD_BYTES] for shape in self._shapes})
-        self._longest = max(map(len, self._shapes), default=0)
-        across = [shape for shape in self._shapes if b"\n" in shape]
-        self._longest_across = max(map(len, across), default=0)
-        self._heads_across = _long_heads(across)
-        self._heads_within = _long_heads(set(self._shapes) - set(across))
+        values = list(values)
+        plain = Plain(set().union(*map(plain_shapes, values)))
+        broken = Broken(set().union(*map(base64_shapes, values)))
+        self._kinds = [plain, broken] if plain.shapes else []
+        self._reach = max((kind.reach for kind in self._kinds), default=0)
+        self._heads = automaton({head for kind in self._kinds for head in kind.heads()})
 
     def __bool__(self) -> bool:
-        return bool(self._shapes)
+        return bool(self._kinds)
 
     def hide(self, data: bytes) -> bytes:
         """All of it masked at once. A newline inside of a secret stays, as the log's lines do: MARK stands on each side."""
@@ -60,8 +54,8 @@ class Mask:
         `over`: nothing comes behind it. `data` begins where no stretch is under way.
         """
         found: list[Stretch] = []
-        at, until = 0, len(data) if over else self._open_from(data, 0)
-        while self._shapes and (first := self._next(data, at, until)) is not None:
+        at, until = 0, len(data) if over or not self._kinds else self._open_from(data, 0)
+        while self._kinds and (first := self._next(data, at, until)) is not None:
             stretch = self._with_overlaps(data, first, until)
             at = stretch.end
             if at > until:
@@ -74,50 +68,33 @@ class Mask:
     def _open_from(self, data: bytes, start: int) -> int:
         """The first place from which on all that is left could be the beginning of a secret; its length if there is none."""
         size = len(data)
-        across = max(start, size - self._longest_across + 1)
-        within = max(start, size - self._longest + 1, data.rfind(b"\n") + 1)
-        places = [*range(max(start, size - HEAD_BYTES), size)]
-        found = next((place for place in places if self._goes_on(data[place:])), size)
-        for head in self._heads_across:
-            found = min(found, self._open_with(head, data, across))
-        for head in self._heads_within if within < size else ():
-            found = min(found, self._open_with(head, data, within))
-        return found
+        at = max(start, size - self._reach + 1)
+        while (head := self._heads.search(data, at)) is not None:
+            if self._goes_on(data, head.start()):
+                return int(head.start())
+            at = head.start() + 1
+        short = range(max(start, size - HEAD_REACH), size)  # less than a head
+        return next((at for at in short if self._goes_on(data, at)), size)
 
-    def _open_with(self, head: bytes, data: bytes, start: int) -> int:
-        place = data.find(head, start)
-        while place >= 0 and not self._goes_on(data[place:]):
-            place = data.find(head, place + 1)
-        return place if place >= 0 else len(data)
-
-    def _goes_on(self, text: bytes) -> bool:
-        """Whether a shape begins with `text` and is longer."""
-        place = bisect_right(self._shapes, text)
-        return place < len(self._shapes) and self._shapes[place].startswith(text)
+    def _goes_on(self, data: bytes, at: int) -> bool:
+        return any(kind.goes_on(data[at:]) for kind in self._kinds)
 
     def _next(self, data: bytes, start: int, until: int, beyond: int = 0) -> Stretch | None:
         """The first occurrence that begins from `start` on, before `until`, and ends behind `beyond`: the longest there."""
-        end = min(len(data), until + HEAD_BYTES)
+        end = min(len(data), until + HEAD_REACH)
         while start < until and (head := self._heads.search(data, start, end)) and (at := head.start()) < until:
-            length = self._longest_at(data[at : at + self._longest])
+            length = max(kind.longest_at(data, at) for kind in self._kinds)
             if length and at + length > beyond:
                 return Stretch(at, at + length)
             start = at + 1
         return None
 
-    def _longest_at(self, text: bytes) -> int:
-        """Of the shapes that `text` begins with, the longest one's length, else 0."""
-        place = bisect_right(self._shapes, text) - 1
-        while place >= 0 and not text.startswith(self._shapes[place]):
-            place = self._within[place]
-        return len(self._shapes[place]) if place >= 0 else 0
-
     def _with_overlaps(self, data: bytes, found: Stretch, until: int) -> Stretch:
         (start, end), last = found, found
         while end - start < STRETCH_BYTES and (more := self._next(data, last.start + 1, min(end, until), beyond=end)):
             far = _repeated(data, last, more, min(until, start + STRETCH_BYTES - (more.end - more.start)))
-            if far.start - self._longest > more.start:  # what may reach behind it begins that late
-                more = Stretch(far.start - self._longest, far.end)
+            if far.start - self._reach > more.start:  # what may go on behind it begins that late
+                more = Stretch(far.start - self._reach, far.end)
             last, end = more, more.end
         return Stretch(start, end)
 
@@ -138,27 +115,3 @@ def _same(data: bytes, one: int, other: int) -> bool:
 def marked(secret: bytes) -> bytes:
     """What stands in the place of these bytes: MARK, and their newlines."""
     return b"\n".join(MARK if line else b"" for line in secret.split(b"\n"))
-
-
-def _longest_beginnings(ordered: list[bytes]) -> list[int]:
-    """For each, the place of the longest other one that it begins with; -1: none. They stand before it."""
-    places: list[int] = []
-    for place, shape in enumerate(ordered):
-        before = place - 1
-        while before >= 0 and not shape.startswith(ordered[before]):
-            before = places[before]
-        places.append(before)
-    return places
-
-
-def _long_heads(some: Iterable[bytes]) -> list[bytes]:
-    return sorted({shape[:HEAD_BYTES] for shape in some if len(shape) > HEAD_BYTES})
-
-
-def _automaton(heads: Iterable[bytes]) -> Any:
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.max_mem = AUTOMATON_BYTES
-    options.log_errors = False  # it would write the pattern to stderr
-    written = ["".join(f"\\x{byte:02x}" for byte in head) for head in sorted(heads)]
-    return re2.compile("|".join(written).encode(), options)

@@ -1,7 +1,7 @@
 """The shapes in which a secret's value may show up in output: as it is, and as common encoders write it. Pure.
 
-As it is, in base64 (standard and URL-safe, wherever in the encoded text it stands, also broken into lines of 64 or 76
-characters), percent-encoded, and escaped as in JSON. Of a value of several lines also each line.
+As it is, in base64 (standard and URL-safe, wherever in the encoded text it stands, also broken into lines),
+percent-encoded, and escaped as in JSON. Of a value of several lines also each line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 
 SHORTEST_VALUE = 2  # characters, without white space around them: one would mask the log away
 SHORTEST_SHAPE = 4  # bytes of an encoded shape, or of one line of several: less is too common a word
-WRAPPED_AT = (64, 76)  # characters a line: PEM and openssl; MIME and base64(1)
+UNBROKEN = 4  # characters of base64 stand on one line before it goes on in the next
 # What encoders leave as it is besides letters, digits and `_.-~`: all, paths, JavaScript's encodeURIComponent and encodeURI.
 LEFT_BY_ENCODERS = ("", "/", "!'()*", ";,/?:@&=+$!*'()#")
 URL_SAFE = bytes.maketrans(b"+/", b"-_")
@@ -25,18 +25,24 @@ def is_masked(value: str) -> bool:
     return len(value.strip()) >= SHORTEST_VALUE
 
 
-def shapes(value: str) -> set[bytes]:
-    """Everything to be masked for this value; nothing for one that is too short."""
+def plain_shapes(value: str) -> set[bytes]:
+    """Everything to be masked for this value as it stands; nothing for one that is too short."""
     if not is_masked(value):
         return set()
-    derived = {*_encoded(value), *_lines(value)}
+    derived = {*_as_json(value), *_in_a_url(value), *_lines(value)}
     return {value.encode(), value.strip().encode(), *(shape for shape in derived if len(shape) >= SHORTEST_SHAPE)}
 
 
-def _encoded(value: str) -> Iterator[bytes]:
-    yield from _as_json(value)
-    yield from _in_a_url(value)
-    yield from _as_base64(value.encode())
+def base64_shapes(value: str) -> set[bytes]:
+    """What its base64 has in it, however it is broken into lines. Without the beginning too, should that be on a line before."""
+    if not is_masked(value):
+        return set()
+    data = value.encode()
+    whole = b64encode(data)
+    standard = {whole, whole.rstrip(b"="), *(_inside(data, before) for before in range(3))}
+    standard |= {shape[cut:] for shape in standard for cut in range(1, UNBROKEN) if len(shape) > 2 * UNBROKEN}
+    known = {shape for shape in standard if len(shape) >= SHORTEST_SHAPE}
+    return known | {shape.translate(URL_SAFE) for shape in known}
 
 
 def _lines(value: str) -> Iterator[bytes]:
@@ -61,18 +67,6 @@ def _in_a_url(value: str) -> Iterator[bytes]:
     for text in written:
         yield text.encode()
         yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), text).encode()
-
-
-def _as_base64(value: bytes) -> Iterator[bytes]:
-    whole = b64encode(value)
-    standard = {whole, whole.rstrip(b"="), *(_inside(value, before) for before in range(3))}
-    for width in WRAPPED_AT:
-        if len(whole) > width:
-            known = _inside(value, 0)
-            standard |= {known[start : start + width] for start in range(0, len(known), width)}
-    for shape in standard:
-        yield shape
-        yield shape.translate(URL_SAFE)
 
 
 def _inside(value: bytes, before: int) -> bytes:

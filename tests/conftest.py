@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from .database import TROUBLE
 from .stack import RunningStack, run_stack
@@ -29,6 +30,11 @@ def _browser() -> str | None:
 
 
 NEEDS = {"docker": _docker, "browser": _browser}
+
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("towline", deadline=None)
+settings.load_profile("towline")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

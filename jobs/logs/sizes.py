@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import BigIntegerField, Case, F, Func, IntegerField, OuterRef, Subquery, Sum, When
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce
 
 from jobs.models import LogChunk
@@ -21,7 +22,12 @@ def stored_bytes() -> Case:
 
 def _of_chunks() -> Any:
     chunks = LogChunk.objects.filter(attempt=OuterRef("pk")).order_by().values("attempt")
-    return chunks.annotate(size=Sum(_length("data") + _length("index"))).values("size")
+    return chunks.annotate(size=Sum(chunk_bytes())).values("size")
+
+
+def chunk_bytes() -> CombinedExpression:
+    """Of a chunk in the database."""
+    return _length("data") + _length("index")
 
 
 def _length(column: str) -> Func:

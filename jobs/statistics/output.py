@@ -6,12 +6,13 @@ whenever they were written.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from django.db.models import Q, QuerySet, Sum
 
-from jobs.logs.sizes import stored_bytes
-from jobs.models import Attempt, Job, Project
+from jobs.logs.sizes import chunk_bytes
+from jobs.models import Attempt, Job, LogChunk, Project
 
 from .window import Window
 
@@ -32,8 +33,7 @@ def output(attempts: QuerySet[Attempt], within: Window) -> dict[str, Any]:
 def _by_project(attempts: QuerySet[Attempt], wrote: QuerySet[Attempt]) -> list[dict[str, Any]]:
     said = wrote.values_list("job__project").annotate(lines=Sum("log_lines"), bytes=Sum("log_bytes"))
     written = {project: (lines, size) for project, lines, size in said}
-    there = attempts.filter(log_dropped_at=None).order_by().annotate(size=stored_bytes())
-    kept = dict(there.values_list("job__project").annotate(kept=Sum("size")))
+    kept = _kept(attempts)
     names = dict(Project.objects.filter(pk__in={*written, *kept}).values_list("pk", "name"))
     rows = [
         {
@@ -45,6 +45,14 @@ def _by_project(attempts: QuerySet[Attempt], wrote: QuerySet[Attempt]) -> list[d
         for pk, name in names.items()
     ]
     return sorted(rows, key=lambda row: (-row["bytes"], -row["kept_bytes"], row["project"]))
+
+
+def _kept(attempts: QuerySet[Attempt]) -> Counter[int]:
+    """By project: what is packed, and the chunks of what is not yet, of which there are few."""
+    there = attempts.filter(log_dropped_at=None).order_by()
+    packed = there.values_list("job__project").annotate(size=Sum("log_object_bytes"))
+    chunks = LogChunk.objects.filter(attempt__in=there.values("pk")).order_by().values_list("attempt__job__project")
+    return Counter(dict(packed)) + Counter(dict(chunks.annotate(size=Sum(chunk_bytes()))))
 
 
 def _noisiest(wrote: QuerySet[Attempt]) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ def pages(stack: RunningStack) -> list[str]:
         "jobs/project/1/change/",
         "jobs/project/add/",
         "workers/worker/1/change/",
+        "statistics/",
     ]
 
 

@@ -187,7 +187,7 @@ def test_the_command_writes_a_file_of_the_chosen_jobs(alice: User, tmp_path: Pat
     file = tmp_path / "out.tar.zst"
     call_command("export", str(one.job_id)[-8:], output=str(file))
     assert set(members(file.read_bytes())) == {f"{one.job_id}/job.json", f"{one.job_id}/attempt-1.log"}
-    assert "1 jobs" in capsys.readouterr().err
+    assert "1 job, " in capsys.readouterr().err
     call_command("export", "--state", "failed", "--output", str(file), "--format", "ndjson")
     assert {json.loads(line)["job"] for line in file.read_bytes().splitlines()} == {str(two.job_id)}
     call_command("export", "--label", "team=ml", "--output", str(file), "--format", "ndjson")

@@ -169,7 +169,7 @@ def test_the_table_names_project_rule_and_size(settings: Any, capsys: Any) -> No
     ended(days=40, packed=2048, project="ml")
     call_command("retention", dry_run=True)
     out = capsys.readouterr().out
-    assert all(word in out for word in ("ml", "logs of successes are kept 30 days", "2.0 KiB", "1 logs would go"))
+    assert all(word in out for word in ("ml", "logs of successes are kept 30 days", "2.0 KiB", "1 log would go"))
     call_command("retention")
     call_command("retention")
     assert "no log is due" in capsys.readouterr().out

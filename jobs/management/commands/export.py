@@ -60,7 +60,7 @@ manage.py export --output s3://archive/towline/all.tar.zst
             except ExportBroken as error:
                 raise CommandError(str(error)) from error
         said = Console(stderr=True, highlight=False)
-        said.print(f"{count:,} jobs, {human_bytes(total)} of logs", soft_wrap=True)
+        said.print(f"{count:,} {'job' if count == 1 else 'jobs'}, {human_bytes(total)} of logs", soft_wrap=True)
 
 
 def _chosen(options: dict[str, Any]) -> QuerySet[Job]:

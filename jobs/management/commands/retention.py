@@ -55,4 +55,6 @@ manage.py retention --json
             says = Text(safe(row.says))
             table.add_row(safe(row.project), says, f"{row.attempts:,}", human_bytes(row.bytes), clock(row.oldest))
         self.console.print(table)
-        self.console.print(f"{did.attempts:,} logs {what}, {human_bytes(did.bytes)}")
+        self.console.print(
+            f"{did.attempts:,} {'log' if did.attempts == 1 else 'logs'} {what}, {human_bytes(did.bytes)}"
+        )

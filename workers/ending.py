@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 
 from jobs.failpoints import reach
-from jobs.logs.store import sealing
+from jobs.logs.store import Tally, sealing
 from jobs.models import Attempt, Event, Job
 from jobs.moves import move
 from jobs.secrets.mask import Mask
@@ -102,12 +102,17 @@ def mistake(error: Exception, mask: Mask = NO_MASK) -> Ending:
     return Ending(AttemptState.FAILED, None, verdict, log_complete=False)
 
 
-def finish(attempt: Attempt, fence: int, ending: Ending, usage: dict[str, Any] | None = None) -> bool:
-    """Store the end of the attempt, and of the job unless it is tried again. False: fenced off, nothing was written."""
+def finish(
+    attempt: Attempt, fence: int, ending: Ending, usage: dict[str, Any] | None = None, tally: Tally | None = None
+) -> bool:
+    """Store the end of the attempt, and of the job unless it is tried again. False: fenced off, nothing was written.
+
+    `tally`: of what this process has stored of its log.
+    """
     job = attempt.job
     verdict = ending.verdict.as_json() if ending.verdict else None
-    # Before the transaction: it reads the whole log, and SQLite has one writer. A line stored meanwhile makes it void.
-    lines, seal = sealing(attempt)
+    # Before the transaction: it may read the whole log, and SQLite has one writer. A line stored meanwhile makes it void.
+    lines, seal = sealing(attempt, tally)
     with transaction.atomic():
         if not move(
             attempt,
@@ -121,10 +126,9 @@ def finish(attempt: Attempt, fence: int, ending: Ending, usage: dict[str, Any] |
             progress=None,
             lease_until=None,
             secrets=b"",
-            log_complete=ending.log_complete,
             # Whoever still had a lost one has it no longer, and must not take this end for its own.
             fence=F("fence") + int(ending.state is AttemptState.LOST),
-            **seal,
+            **{"log_complete": ending.log_complete, **seal},
         ):
             return False
         job.refresh_from_db(fields=["cancel_requested_at", "cancel_requested_by"])

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 
-from jobs.logs.store import append, position
-from jobs.models import Attempt
-
-from .drivers.protocol import Handle, Line, Metered, Observation, Phase, Unavailable
+from .collecting import Collector
+from .drivers.protocol import Handle, Metered, Observation, Phase, Unavailable, Unreadable
 from .grip import Grip, Left
-from .masking import Masking
-from .patience import patiently
 from .pump import Pump
 from .stopping import Stopper
 
 log = logging.getLogger(__name__)
-CHUNK_BYTES = 512 * 1024
+CHUNK_BYTES = 1024 * 1024
 CHUNK_SECONDS = 0.05  # a lone line is stored at once; in a flood a chunk holds what came in this time
 TICK_SECONDS = 0.5
+UNREADABLE_MOST = 4
 FIRST_SAMPLE_SECONDS = 0.3  # soon: short jobs have peaks, too
 SAMPLE_SECONDS = 2.0
 
@@ -28,12 +24,10 @@ class Follower:
     def __init__(self, grip: Grip, handle: Handle) -> None:
         self.grip = grip
         self.handle = handle
-        self.at = position(grip.attempt)
-        self._masking = Masking(grip.mask)
-        self.last_lines: deque[str] = deque(maxlen=20)
+        self.log = Collector(grip)
         self._stopper = Stopper(grip, handle)
         self._over = False  # it has ended by itself: nothing is left to be stopped
-        self._unsure = False  # whether the last chunk was committed: its answer got lost
+        self._unreadable = 0  # times in a row
         self._sample_at = time.monotonic() + FIRST_SAMPLE_SECONDS
 
     def follow(self) -> Observation:
@@ -44,17 +38,19 @@ class Follower:
         while True:
             seen = self._look()
             if seen.phase is Phase.GONE:
-                self._store_patiently(self._masking.flush())
+                self.log.missing("removed")
                 return seen
             self._over = seen.phase is Phase.EXITED
-            self._masking = Masking(self.grip.mask)  # what the last one held back is read again
-            pump = Pump(self.grip.driver, self.handle, self.at.cursor or None)
+            pump = Pump(self.grip.driver, self.handle, self.log.at.cursor or None)
             self.grip.on_wake = pump.wake
             try:
                 self._drain(pump)
             finally:
                 pump.stop()
             if self._over and pump.trouble is None:
+                return seen
+            if self._gives_up(pump.trouble):
+                self.log.missing("unreadable")
                 return seen
             self._tend()
             if pump.trouble:
@@ -63,37 +59,23 @@ class Follower:
     def _drain(self, pump: Pump) -> None:
         stored_at = 0.0
         while not (pump.over and pump.empty):
-            lines = pump.take(TICK_SECONDS, CHUNK_BYTES)
-            if lines:
-                self._hear(lines)
+            outputs = pump.take(TICK_SECONDS, CHUNK_BYTES)
+            if outputs:
+                self.log.collect(outputs)
+                self.grip.deadlines.said_something()
                 stored_at = time.monotonic()
             self._tend()
-            pump.gather(stored_at + CHUNK_SECONDS - time.monotonic())
-        if pump.trouble is None and self._over:
-            self._store_patiently(self._masking.flush())
+            pump.gather(stored_at + CHUNK_SECONDS - time.monotonic(), CHUNK_BYTES)
         if pump.trouble is not None and not isinstance(pump.trouble, Unavailable):
             raise pump.trouble
 
-    def _hear(self, lines: list[Line]) -> None:
-        self.grip.deadlines.said_something()
-        self._store_patiently(self._masking.take(lines))
-
-    def _store_patiently(self, lines: list[Line]) -> None:
-        if not lines:
-            return
-        patiently(lambda: self._store(lines), self.grip.pause)
-        self.last_lines.extend(line.data.rstrip(b"\n")[:500].decode("utf-8", "replace") for line in lines[-20:])
-
-    def _store(self, lines: list[Line]) -> None:
-        if self._unsure:
-            fresh = position(Attempt.objects.get(pk=self.grip.attempt.pk))
-            if fresh.cursor == lines[-1].cursor:
-                self.at, self._unsure = fresh, False
-                return
-        self._unsure = True
-        batch = [(line.data, line.stream, line.at_ns) for line in lines]
-        self.at = append(self.grip.attempt, self.grip.fence, self.at, batch, lines[-1].cursor)
-        self._unsure = False
+    def _gives_up(self, trouble: Exception | None) -> bool:
+        """Whether the runtime has said often enough, with the container over, that it can't read what is left."""
+        if self._over and isinstance(trouble, Unreadable):
+            self._unreadable += 1
+        else:
+            self._unreadable = 0
+        return self._unreadable >= UNREADABLE_MOST
 
     def _look(self) -> Observation:
         """What the runtime says now. An engine that does not answer says nothing about the container: ask on."""
@@ -103,10 +85,9 @@ class Follower:
             try:
                 seen = self.grip.driver.inspect(self.handle)
             except Unavailable as error:
-                said = self.grip.mask.hide_text(str(error))
-                log.warning("%s: the engine does not answer: %s", self.grip.attempt, said)
+                log.warning("%s: the engine does not answer: %s", self.grip.attempt, error)
                 if not away:
-                    self.grip.record("engine_away", error=said[:300])
+                    self.grip.record("engine_away", error=str(error)[:300])
                 away = True
                 self.grip.deadlines.cannot_hear()
             else:

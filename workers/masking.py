@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from jobs.secrets.mask import MARK, Mask, Stretch, marked
 from jobs.verdicts import Verdict
 
-from .drivers.protocol import Line
+from .drivers.output import Line
 
 HELD_BYTES_MOST = (
     8 * 1024 * 1024

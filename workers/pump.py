@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from .drivers.protocol import Driver, Handle, Line, Unavailable
+from .drivers.output import Batch, Output
+from .drivers.protocol import Driver, Handle
 
 BUFFER_BYTES = 8 * 1024 * 1024
 
@@ -19,7 +20,7 @@ class Pump:
 
     def __init__(self, driver: Driver, handle: Handle, after: str | None) -> None:
         self._changed = threading.Condition()
-        self._lines: deque[Line] = deque()
+        self._outputs: deque[Output] = deque()
         self._bytes = 0
         self._stopped = False
         self.over = False
@@ -27,27 +28,27 @@ class Pump:
         self._thread = threading.Thread(target=self._read, args=(driver, handle, after), daemon=True, name="pump")
         self._thread.start()
 
-    def take(self, wait_seconds: float, most_bytes: int) -> list[Line]:
-        """What has come, at most about `most_bytes`; waits up to `wait_seconds` for the first line or the end."""
+    def take(self, wait_seconds: float, most_bytes: int) -> list[Output]:
+        """What has come, at most about `most_bytes`; waits up to `wait_seconds` for the first or the end."""
         with self._changed:
-            if not self._lines and not self.over and not self._stopped:
+            if not self._outputs and not self.over and not self._stopped:
                 self._changed.wait(wait_seconds)
-            taken: list[Line] = []
+            taken: list[Output] = []
             size = 0
-            while self._lines and size < most_bytes:
-                taken.append(self._lines.popleft())
-                size += len(taken[-1].data)
+            while self._outputs and size < most_bytes:
+                taken.append(self._outputs.popleft())
+                size += size_of(taken[-1])
             self._bytes -= size
             self._changed.notify_all()
         return taken
 
-    def gather(self, seconds: float) -> None:
-        """Let more come before it is taken, up to so long; what has come to its end has nothing to wait for."""
+    def gather(self, seconds: float, enough_bytes: int) -> None:
+        """Let more come before it is taken, up to so long or so much; what has come to its end has nothing to wait for."""
         with self._changed:
-            self._changed.wait_for(lambda: self.over or self._stopped, max(0.0, seconds))
+            self._changed.wait_for(lambda: self.over or self._stopped or self._bytes >= enough_bytes, max(0.0, seconds))
 
     def wake(self) -> None:
-        """Let `take` return at once, with or without lines."""
+        """Let `take` return at once, with or without output."""
         with self._changed:
             self._changed.notify_all()
 
@@ -60,29 +61,31 @@ class Pump:
     @property
     def empty(self) -> bool:
         with self._changed:
-            return not self._lines
+            return not self._outputs
 
     def _read(self, driver: Driver, handle: Handle, after: str | None) -> None:
         try:
-            for line in driver.logs(handle, after):
-                if not self._put(line):
+            for output in driver.logs(handle, after):
+                if not self._put(output):
                     break
-        except Unavailable as error:
-            self.trouble = error
         except Exception as error:  # noqa: BLE001 - a thread's border: the supervisor raises it where it is seen
             self.trouble = error
         with self._changed:
             self.over = True
             self._changed.notify_all()
 
-    def _put(self, line: Line) -> bool:
+    def _put(self, output: Output) -> bool:
         with self._changed:
             while self._bytes >= BUFFER_BYTES and not self._stopped:
                 self._changed.wait()
             if self._stopped:
                 return False
-            self._lines.append(line)
-            self._bytes += len(line.data)
-            if len(self._lines) == 1:
-                self._changed.notify_all()
+            self._outputs.append(output)
+            self._bytes += size_of(output)
+            self._changed.notify_all()
         return True
+
+
+def size_of(output: Output) -> int:
+    """What it takes in memory, about: a block of short lines has an index as large as itself."""
+    return len(output.block.data) + len(output.block.index) if isinstance(output, Batch) else 0

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 
 from jobs.failpoints import reach
-from jobs.logs.store import Fenced
+from jobs.logs.store import Fenced, Tally
 from jobs.models import Attempt
 
 from . import ending
@@ -32,6 +32,7 @@ class Run:
         self.attempt = attempt
         self.fence = attempt.fence
         self.last_lines: Sequence[str] = ()
+        self.tally: Tally | None = None
         self.ending = False  # from here on the attempt may be final by our own hand
 
     def go(self) -> Ending:
@@ -40,7 +41,7 @@ class Run:
             handle = Starter(self.grip).start()
             follower = Follower(self.grip, handle)
             seen = follower.follow()
-            self.last_lines = list(follower.last_lines)
+            self.last_lines, self.tally = list(follower.log.last_lines), follower.log.tally
             how = ending.judge(self.attempt, seen, self.grip.driver, self.grip.mask)
         except Ended as early:
             how = early.how
@@ -63,7 +64,7 @@ class Run:
         self.ending = True
 
         def write() -> None:
-            if ending.finish(self.attempt, self.fence, how, self.grip.usage):
+            if ending.finish(self.attempt, self.fence, how, self.grip.usage, self.tally):
                 return
             # Not written: fenced off; or it was, and only the answer of that commit got lost.
             if not Attempt.objects.filter(pk=self.attempt.pk, fence=self.fence, finished_at__isnull=False).exists():

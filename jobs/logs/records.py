@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-ENTRY = np.dtype([("at_ns", "<i8"), ("length", "<u4"), ("stream", "u1")])  # an index as an array
-_ENTRY = struct.Struct("<qIB")
-_STREAMS = ("stdout", "stderr")
+ENTRY = struct.Struct("<qIB")
+ENTRIES = np.dtype([("at_ns", "<i8"), ("length", "<u4"), ("stream", "u1")])  # an index as an array
+STREAMS = ("stdout", "stderr")
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,15 @@ def pack(lines: Iterable[tuple[bytes, str, int]]) -> tuple[bytes, bytes, int]:
     index = bytearray()
     for piece, stream, at_ns in lines:
         data += piece
-        index += _ENTRY.pack(at_ns, len(piece), _STREAMS.index(stream))
-    return bytes(data), bytes(index), len(index) // _ENTRY.size
+        index += ENTRY.pack(at_ns, len(piece), STREAMS.index(stream))
+    return bytes(data), bytes(index), len(index) // ENTRY.size
 
 
 def unpack(data: bytes, index: bytes, first_line: int, start: int = 1) -> Iterator[StoredLine]:
     """The lines from number `start` on."""
     skipped = max(0, start - first_line)
-    offset = int(np.frombuffer(index, ENTRY)["length"][:skipped].sum()) if skipped else 0
-    rest = memoryview(index)[skipped * _ENTRY.size :]
-    for n, (at_ns, length, stream) in enumerate(_ENTRY.iter_unpack(rest), first_line + skipped):
-        yield StoredLine(n, at_ns, _STREAMS[stream], data[offset : offset + length])
+    offset = int(np.frombuffer(index, ENTRIES)["length"][:skipped].sum()) if skipped else 0
+    rest = memoryview(index)[skipped * ENTRY.size :]
+    for n, (at_ns, length, stream) in enumerate(ENTRY.iter_unpack(rest), first_line + skipped):
+        yield StoredLine(n, at_ns, STREAMS[stream], data[offset : offset + length])
         offset += length

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import grams
-from .records import ENTRY
+from .records import ENTRIES
 from .squeezing import KEPT_LEVEL, expand, squeeze
 
 MAGIC = b"TOWLOG1\n"
@@ -76,7 +76,7 @@ class Writer:
 
     def add(self, first_line: int, data: bytes, index: bytes) -> None:
         """`index` as `records.pack` makes it."""
-        entries = np.frombuffer(index, ENTRY)
+        entries = np.frombuffer(index, ENTRIES)
         times = entries["at_ns"] // 1000
         body, lines = squeeze(data, KEPT_LEVEL), squeeze(_columns(entries, times), KEPT_LEVEL)
         known = grams.filter_of(data)
@@ -156,7 +156,7 @@ def _columns(entries: NDArray[np.void], times: NDArray[np.int64]) -> bytes:
 
 def _entries(columns: bytes, row: Row) -> bytes:
     count = row.lines
-    entries = np.empty(count, ENTRY)
+    entries = np.empty(count, ENTRIES)
     steps = _unshuffled(columns[: 8 * count], "<i8")
     entries["at_ns"] = (np.cumsum(steps) + row.first_us) * 1000
     entries["length"] = _unshuffled(columns[8 * count : 12 * count], "<u4")

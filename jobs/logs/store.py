@@ -1,21 +1,26 @@
-"""Writing a log: a chunk, the runtime's cursor and the counts in one transaction, fenced. And sealing it at the end."""
+"""Writing a log: chunks, gaps, the runtime's cursor and the counts in one transaction, fenced. And sealing it at the end."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 
 from jobs.clock import Now
 from jobs.failpoints import reach
 from jobs.hints import announce
 from jobs.models import Attempt, LogChunk
 
-from .records import pack
+from . import capping
+from .block import Block
+from .gaps import Gap, Gaps, added, cut_of
 from .squeezing import expand, squeeze
+
+CHUNK_BYTES = 1024 * 1024
+CHUNKS_OF_MOST = 16  # what is cut goes by whole chunks: of all that is kept a chunk is to be so small a share
 
 
 class Fenced(Exception):
@@ -24,50 +29,105 @@ class Fenced(Exception):
 
 @dataclass(frozen=True)
 class Position:
-    """Where the stored log ends, and the runtime's cursor there ("" before the first line)."""
+    """Where the log ends, the runtime's cursor there ("" before the first line), and what is missing before it.
+
+    `lines` and `bytes` count all that was ever stored, what was cut out of the middle too.
+    """
 
     lines: int = 0
     bytes: int = 0
     cursor: str = ""
+    gaps: Gaps = ()
 
 
 def position(attempt: Attempt) -> Position:
-    return Position(attempt.log_lines, attempt.log_bytes, attempt.log_cursor)
+    gaps = tuple(Gap.of(one) for one in attempt.log_gaps)
+    return Position(attempt.log_lines, attempt.log_bytes, attempt.log_cursor, gaps)
 
 
 def append(
-    attempt: Attempt, fence: int, at: Position, lines: Sequence[tuple[bytes, str, int]], cursor: str
+    attempt: Attempt,
+    fence: int,
+    at: Position,
+    lines: Block | Iterable[tuple[bytes, str, int]],
+    cursor: str,
+    gaps: Sequence[Gap] = (),
 ) -> Position:
-    """Store lines behind `at` and answer where the log ends now. Raises Fenced when `fence` or `at` is not the current one."""
-    data, index, count = pack(lines)
+    """Store lines, if any, behind `at` and answer where the log ends now. `gaps` are right before the first of them.
+
+    Raises Fenced when `fence` or `at` is not the current one. Lines are (bytes, stream, nanoseconds), or packed already.
+    """
+    block = lines if isinstance(lines, Block) else Block.of(lines)
+    missing = at.gaps
+    for gap in gaps:
+        missing = added(missing, gap)
+    end = Position(at.lines + block.lines, at.bytes + len(block.data), cursor, missing)
+    chunks = _chunks(attempt.pk, at, block)  # compressed before the transaction: SQLite has one writer
     with transaction.atomic():
         ours = Attempt.objects.filter(pk=attempt.pk, fence=fence, log_lines=at.lines, log_sealed_at=None)
-        if not ours.update(log_cursor=cursor, log_lines=F("log_lines") + count, log_bytes=F("log_bytes") + len(data)):
+        if not ours.update(log_cursor=cursor, log_lines=end.lines, log_bytes=end.bytes, **_changed(at.gaps, missing)):
             raise Fenced
-        LogChunk.objects.bulk_create(
-            [
-                LogChunk(
-                    attempt_id=attempt.pk,
-                    first_line=at.lines + 1,
-                    lines=count,
-                    first_offset=at.bytes,
-                    bytes=len(data),
-                    data=squeeze(data),
-                    index=squeeze(index),
-                )
-            ]
-        )
+        LogChunk.objects.bulk_create(chunks)
+        end = _capped(attempt.pk, end)
         transaction.on_commit(lambda: announce(attempt.job_id))
         reach("chunk_before_commit")
     reach("chunk_after_commit")
-    return Position(at.lines + count, at.bytes + len(data), cursor)
+    return end
 
 
-def sealing(attempt: Attempt) -> tuple[int, dict[str, object]]:
-    """How many lines are stored, and what to write on the attempt if there are still as many when it is finished."""
-    digest, total = hashlib.sha256(), 0
-    chunks = LogChunk.objects.filter(attempt_id=attempt.pk).order_by("first_line")
-    for lines, data in chunks.values_list("lines", "data").iterator(16):
+def _chunks(attempt_id: int, at: Position, block: Block) -> list[LogChunk]:
+    most = min(CHUNK_BYTES, settings.TOWLINE.TOWLINE_LOG_BYTES_MOST // CHUNKS_OF_MOST)
+    line, offset, chunks = at.lines + 1, at.bytes, []
+    for piece in block.pieces(most):
+        chunk = LogChunk(attempt_id=attempt_id, first_line=line, lines=piece.lines, first_offset=offset)
+        chunk.bytes, chunk.data, chunk.index = len(piece.data), squeeze(piece.data), squeeze(piece.index)
+        chunks.append(chunk)
+        line, offset = line + piece.lines, offset + len(piece.data)
+    return chunks
+
+
+def _capped(attempt_id: int, end: Position) -> Position:
+    gaps = capping.cut(attempt_id, end.gaps, end.lines, end.bytes, settings.TOWLINE.TOWLINE_LOG_BYTES_MOST)
+    if changed := _changed(end.gaps, gaps):
+        Attempt.objects.filter(pk=attempt_id).update(**changed)
+    return Position(end.lines, end.bytes, end.cursor, gaps)
+
+
+def _changed(before: Gaps, now: Gaps) -> dict[str, object]:
+    return {} if now == before else {"log_gaps": [gap.as_json() for gap in now]}
+
+
+@dataclass
+class Tally:
+    """The digest of what was stored, kept while it is stored. Only of use for a log that was stored from its first line."""
+
+    lines: int = 0
+    _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    def add(self, block: Block) -> None:
+        self.lines += block.lines
+        self._digest.update(block.data)
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+def sealing(attempt: Attempt, tally: Tally | None = None) -> tuple[int, dict[str, object]]:
+    """The last line's number, and what to write on the attempt if it is still that when it is finished.
+
+    With a `tally` of all lines nothing is read, unless the middle was cut out. A log with gaps is not complete.
+    """
+    end = position(Attempt.objects.only("log_lines", "log_bytes", "log_cursor", "log_gaps").get(pk=attempt.pk))
+    whole = tally is not None and tally.lines == end.lines and cut_of(end.gaps) is None
+    sha256 = tally.sha256 if tally is not None and whole else _read_digest(attempt.pk)
+    incomplete = {"log_complete": False} if end.gaps else {}
+    return end.lines, {"log_sha256": sha256, "log_sealed_at": Now(), **incomplete}
+
+
+def _read_digest(attempt_id: int) -> str:
+    digest = hashlib.sha256()
+    chunks = LogChunk.objects.filter(attempt_id=attempt_id).order_by("first_line")
+    for data in chunks.values_list("data", flat=True).iterator(16):
         digest.update(expand(data))
-        total += lines
-    return total, {"log_sha256": digest.hexdigest(), "log_sealed_at": Now()}
+    return digest.hexdigest()

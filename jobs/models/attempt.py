@@ -107,11 +107,14 @@ class Attempt(Stamped):
         return self.state in FINAL_ATTEMPT
 
     def log_facts(self) -> dict[str, Any]:
-        """`sha256` and `complete` are null until the log is sealed, `dropped_at` until retention removed it."""
+        """What is stored, without what was cut out of the middle. `sha256` and `complete` are null until it is sealed,
+        `dropped_at` until retention removed it.
+        """
         sealed = self.log_sealed_at is not None
+        cut = next((gap for gap in self.log_gaps if gap["reason"] == "capped"), {"lines": 0, "bytes": 0})
         return {
-            "lines": self.log_lines,
-            "bytes": self.log_bytes,
+            "lines": self.log_lines - cut["lines"],
+            "bytes": self.log_bytes - cut["bytes"],
             "sha256": self.log_sha256 if sealed else None,
             "complete": self.log_complete if sealed else None,
             "gaps": self.log_gaps,

@@ -15,16 +15,17 @@ from docker import APIClient
 from docker.errors import DockerException
 
 from jobs.verdicts import Verdict
+from tests.contract.following import read
 from workers.drivers.docker.busybox import ensure_demo_image
 from workers.drivers.docker.driver import DockerDriver
 from workers.drivers.docker.request import create_body
+from workers.drivers.output import Line
 from workers.drivers.protocol import (
     LABEL_ATTEMPT,
     LABEL_INSTALLATION,
     LABEL_JOB,
     ContainerSpec,
     Handle,
-    Line,
     Observation,
     Phase,
 )
@@ -89,7 +90,7 @@ class Yard:
         lines: list[Line] = []
         while True:
             over = self.driver.inspect(handle).phase is not Phase.RUNNING
-            for line in self.driver.logs(handle, after):
+            for line in read(self.driver, handle, after):
                 lines.append(line)
                 after = line.cursor
             if over:

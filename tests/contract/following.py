@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jobs.verdicts import Verdict
-from workers.drivers.protocol import ContainerSpec, Driver, Handle, Line, Observation, Phase, Refused
+from workers.drivers.output import Batch, Line
+from workers.drivers.protocol import ContainerSpec, Driver, Handle, Observation, Phase, Refused
 
 LIMIT_SECONDS = 40.0
+
+
+def read(driver: Driver, handle: Handle, after: str | None) -> Iterator[Line]:
+    """One reading, line by line; nothing may be missing in it, but of a container that is gone."""
+    for output in driver.logs(handle, after):
+        if isinstance(output, Batch):
+            yield from output
+        else:
+            assert output.reason == "removed", output
 
 
 def follow(driver: Driver, handle: Handle, after: str | None = None) -> list[Line]:
@@ -18,7 +28,7 @@ def follow(driver: Driver, handle: Handle, after: str | None = None) -> list[Lin
     limit = time.monotonic() + LIMIT_SECONDS
     while True:
         over = driver.inspect(handle).phase is not Phase.RUNNING
-        for line in driver.logs(handle, after):
+        for line in read(driver, handle, after):
             lines.append(line)
             after = line.cursor
         if over:
@@ -61,7 +71,7 @@ def until_said(driver: Driver, handle: Handle, word: bytes) -> Line:
     """The first line with this word in it, read live."""
     after, limit = None, time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < limit:
-        for line in driver.logs(handle, after):
+        for line in read(driver, handle, after):
             after = line.cursor
             if word in line.data:
                 return line

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.docker_yard import Yard, open_yard
+from tests.contract.following import read
 from workers.drivers.docker.connection import Connection
 from workers.drivers.docker.stdin import Stdin
 from workers.drivers.protocol import Phase, Refused, Unavailable
@@ -135,7 +136,7 @@ def test_a_term_is_obeyed_at_once_and_named(yard: Yard) -> None:
 
 def test_a_kill_ends_what_ignores_term(yard: Yard) -> None:
     handle = yard.start("sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.1; done")
-    assert next(yard.driver.logs(handle, None)).data == b"deaf\n"
+    assert next(read(yard.driver, handle, None)).data == b"deaf\n"
     yard.driver.stop(handle, 10)
     assert yard.driver.inspect(handle).phase is Phase.RUNNING
     yard.driver.stop(handle, 0)
@@ -186,7 +187,7 @@ def test_the_limits_reach_the_engine(yard: Yard) -> None:
 
 def test_usage_is_sampled_at_once(yard: Yard) -> None:
     handle = yard.start("sh", "-c", "echo on; while :; do :; done")
-    next(yard.driver.logs(handle, None))
+    next(read(yard.driver, handle, None))
     asked_at = time.monotonic()
     usage = yard.driver.usage(handle)
     assert time.monotonic() - asked_at < 1

@@ -12,9 +12,11 @@ from threading import Thread
 import pytest
 
 from tests.contract.docker_yard import Yard, open_yard
+from tests.contract.following import read
 from workers.drivers.docker.driver import DockerDriver
 from workers.drivers.docker.locks import HostLocks
-from workers.drivers.protocol import Line, Phase, PullProgress, Unavailable
+from workers.drivers.output import Line
+from workers.drivers.protocol import Phase, PullProgress, Unavailable
 
 pytestmark = pytest.mark.docker
 ENGINE = "/var/run/docker.sock"
@@ -82,7 +84,7 @@ def test_an_engine_that_hangs_up_is_unavailable_and_nothing_else(yard: Yard, tmp
             with pytest.raises(Unavailable):
                 ask(handle)
         with pytest.raises(Unavailable):
-            list(driver.logs(handle, None))
+            list(read(driver, handle, None))
         with pytest.raises(Unavailable):
             driver.survey(yard.installation)
 
@@ -115,7 +117,7 @@ def test_a_log_that_breaks_off_again_and_again_is_read_exactly(yard: Yard, tmp_p
         while not done:
             over = driver.inspect(handle).phase is not Phase.RUNNING
             with contextlib.suppress(Unavailable):
-                lines.extend(driver.logs(handle, lines[-1].cursor if lines else None))
+                lines.extend(read(driver, handle, lines[-1].cursor if lines else None))
                 done = over
     assert next(breaks, None) is None
     assert b"".join(line.data for line in lines) == b"".join(b"%d\n" % number for number in range(1, 20_001))

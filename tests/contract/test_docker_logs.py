@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.docker_yard import SILENCE_SECONDS, Yard, open_yard
-from workers.drivers.docker.logs import WINDOW_MESSAGES
+from tests.contract.following import read
+from workers.drivers.docker.logs import WINDOWS
 from workers.drivers.protocol import Phase
 
 pytestmark = pytest.mark.docker
@@ -27,8 +28,8 @@ def test_a_flood_is_read_exactly_and_goes_on_from_anywhere(yard: Yard, _again: i
     ran = yard.run("seq", "1", "20000", cpus=2)
     assert ran.output == NUMBERS
     last = len(ran.lines) - 1
-    for number in (0, 1, 7777, last - WINDOW_MESSAGES, last - 1, last):
-        rest = list(yard.driver.logs(ran.seen.handle, ran.lines[number].cursor))
+    for number in (0, 1, 7777, last - WINDOWS[0], last - 1, last):
+        rest = list(read(yard.driver, ran.seen.handle, ran.lines[number].cursor))
         assert rest == ran.lines[number + 1 :]
 
 
@@ -37,7 +38,7 @@ def test_a_reader_that_comes_and_goes_misses_nothing(yard: Yard) -> None:
     lines, after, over = [], None, False
     while not over:
         over = yard.driver.inspect(handle).phase is not Phase.RUNNING
-        for count, line in enumerate(yard.driver.logs(handle, after), start=1):
+        for count, line in enumerate(read(yard.driver, handle, after), start=1):
             lines.append(line)
             after = line.cursor
             if count == 37 and not over:
@@ -60,7 +61,7 @@ def test_a_long_line_is_one_line_and_a_longer_one_comes_in_pieces(yard: Yard) ->
     assert longer.output == b"x" * 3_000_000 + b"\n"
     assert max(len(line.data) for line in longer.lines) <= 1024**2
     for number, line in enumerate(longer.lines):
-        assert list(yard.driver.logs(longer.seen.handle, line.cursor)) == longer.lines[number + 1 :]
+        assert list(read(yard.driver, longer.seen.handle, line.cursor)) == longer.lines[number + 1 :]
 
 
 def test_streams_are_told_apart(yard: Yard) -> None:
@@ -75,7 +76,7 @@ def test_streams_are_told_apart(yard: Yard) -> None:
 
 def test_a_line_comes_at_once(yard: Yard) -> None:
     handle = yard.start("sh", "-c", "for i in 1 2 3 4 5; do echo $i; sleep 0.2; done")
-    delays = [time.time() - line.at_ns / 1e9 for line in yard.driver.logs(handle, None)]
+    delays = [time.time() - line.at_ns / 1e9 for line in read(yard.driver, handle, None)]
     assert len(delays) == 5
     assert sorted(delays)[2] < 0.15
 
@@ -83,20 +84,20 @@ def test_a_line_comes_at_once(yard: Yard) -> None:
 def test_silence_gives_the_caller_a_look_around(yard: Yard) -> None:
     handle = yard.start("sh", "-c", "echo on; sleep 60")
     asked_at = time.monotonic()
-    (line,) = yard.driver.logs(handle, None)
+    (line,) = read(yard.driver, handle, None)
     assert time.monotonic() - asked_at < SILENCE_SECONDS + 3
-    assert list(yard.driver.logs(handle, line.cursor)) == []
+    assert list(read(yard.driver, handle, line.cursor)) == []
 
 
 def test_a_container_that_never_says_a_word_does_not_hold_its_reader(yard: Yard) -> None:
     handle = yard.start("sleep", "60")
     asked_at = time.monotonic()
-    assert list(yard.driver.logs(handle, None)) == []
+    assert list(read(yard.driver, handle, None)) == []
     assert time.monotonic() - asked_at < SILENCE_SECONDS + 3
 
 
 def test_what_is_gone_or_never_ran_has_no_output(yard: Yard) -> None:
     failed = yard.start("id", user="nosuch")
-    assert list(yard.driver.logs(failed, None)) == []
+    assert list(read(yard.driver, failed, None)) == []
     yard.driver.remove(failed)
-    assert list(yard.driver.logs(failed, None)) == []
+    assert list(read(yard.driver, failed, None)) == []

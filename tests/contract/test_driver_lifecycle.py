@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.conftest import SpecMaker
-from tests.contract.following import eventually, follow, judged, processes_with, run, text, until_over, until_said
+from tests.contract.following import eventually, follow, judged, processes_with, read, run, text, until_over, until_said
 from tests.contract.harness import Harness
 from workers.drivers.protocol import LABEL_INSTALLATION, ContainerSpec, Driver, Handle, Inspectable, Phase, Refused
 
@@ -152,7 +152,7 @@ def test_a_crash_between_create_and_start_is_made_good(
     seen = driver.find(counted.name)
     assert seen
     assert (seen.phase, seen.started_at, seen.exit_code) == (Phase.CREATED, None, None)
-    assert list(driver.logs(seen.handle, None)) == []
+    assert list(read(driver, seen.handle, None)) == []
     driver.stop(seen.handle, 0)
     assert driver.start(counted) == seen.handle
     assert text(follow(driver, seen.handle), "stdout") == b"start\n"
@@ -258,7 +258,7 @@ def test_one_that_is_gone_says_nothing(driver: Driver, spec: SpecMaker) -> None:
     driver.remove(handle)
     seen = driver.inspect(handle)
     assert (seen.phase, seen.exit_code, seen.handle) == (Phase.GONE, None, handle)
-    assert list(driver.logs(handle, None)) == list(driver.logs(handle, cursor)) == []
+    assert list(read(driver, handle, None)) == list(read(driver, handle, cursor)) == []
 
 
 def test_a_namesake_made_later_is_another(driver: Driver, spec: SpecMaker) -> None:
@@ -268,7 +268,7 @@ def test_a_namesake_made_later_is_another(driver: Driver, spec: SpecMaker) -> No
     new = driver.start(wanted)
     assert new.uid != old.uid
     assert driver.inspect(old).phase is Phase.GONE
-    assert list(driver.logs(old, None)) == []
+    assert list(read(driver, old, None)) == []
     driver.stop(old, 0)
     driver.remove(old)
     assert driver.inspect(new).phase is Phase.RUNNING

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.conftest import SpecMaker
-from tests.contract.following import follow, judged, run, text, until_over, until_said, verdict_of
+from tests.contract.following import follow, judged, read, run, text, until_over, until_said, verdict_of
 from workers.drivers.protocol import Driver, Metered, Mount, Phase, Refused
 
 FLOOD = 20_000
@@ -170,11 +170,10 @@ def test_going_on_from_any_cursor_has_neither_gap_nor_duplicate(driver: Driver, 
     """Half lines of both streams are under way at the same time."""
     halves = 'i=0; while [ $i -lt 400 ]; do printf "o$i"; echo "e$i" >&2; echo; i=$((i+1)); done; printf end'
     handle = driver.start(spec(halves))
-    whole = [(line.stream, line.data, line.cursor) for line in follow(driver, handle)]
+    whole = follow(driver, handle)
     assert len(whole) == 801
     for k in [*range(0, 801, 89), 799, 800]:
-        rest = [(line.stream, line.data, line.cursor) for line in follow(driver, handle, after=whole[k][2])]
-        assert rest == whole[k + 1 :], f"after line {k}"
+        assert follow(driver, handle, after=whole[k].cursor) == whole[k + 1 :], f"after line {k}"
 
 
 def test_going_on_while_it_runs_has_neither_gap_nor_duplicate(driver: Driver, spec: SpecMaker) -> None:
@@ -183,7 +182,7 @@ def test_going_on_while_it_runs_has_neither_gap_nor_duplicate(driver: Driver, sp
     got: list[bytes] = []
     after = None
     while len(got) < 12:
-        for line in driver.logs(handle, after):
+        for line in read(driver, handle, after):
             got.append(line.data)
             after = line.cursor
             break
@@ -200,7 +199,7 @@ def test_a_line_is_seen_within_a_second(driver: Driver, spec: SpecMaker) -> None
 def test_silence_gives_the_caller_back_his_turn(driver: Driver, spec: SpecMaker) -> None:
     handle = driver.start(spec(("sleep", "60")))
     began = time.monotonic()
-    assert list(driver.logs(handle, None)) == []
+    assert list(read(driver, handle, None)) == []
     assert time.monotonic() - began < 20
     assert driver.inspect(handle).phase is Phase.RUNNING
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from jobs.verdicts import Verdict
 
-Stream = Literal["stdout", "stderr"]
+from .output import Output
 
 LABEL_INSTALLATION = "towline.installation"
 LABEL_JOB = "towline.job"
@@ -39,6 +39,10 @@ class Refused(Exception):
 
 class Unavailable(Exception):
     """The runtime could not be asked. Says nothing about the container: ask again later."""
+
+
+class Unreadable(Unavailable):
+    """The runtime answers, and says that it cannot read its own log of the container. It may be able to later."""
 
 
 @dataclass(frozen=True)
@@ -119,22 +123,6 @@ class Observation:
     labels: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Line:
-    """One piece of output as the runtime gave it.
-
-    `data` are the exact bytes, newline included; the last line of a stream may lack it, and a line longer than the
-    driver holds in memory (1 MiB) comes in pieces of which only the last ends in a newline. `at_ns` is the runtime's
-    own time stamp in nanoseconds since the epoch. `cursor` is the driver's own: give it back to `logs` to go on right
-    behind this line.
-    """
-
-    data: bytes
-    stream: Stream
-    at_ns: int
-    cursor: str
 
 
 @dataclass(frozen=True)
@@ -230,12 +218,19 @@ class Driver(Protocol):
         """Every container labelled with this installation, in one request (details may be left out)."""
         ...
 
-    def logs(self, handle: Handle, after: str | None) -> Iterator[Line]:
+    def logs(self, handle: Handle, after: str | None) -> Iterator[Output]:
         """Output from right behind cursor `after` (None: from the first byte) in stored order, following live.
 
         Ends when the container is over, and may end early or stay silent for a while: its end says nothing. While
         nothing comes, it yields nothing; it returns at the latest after some seconds of silence so that the caller
-        can look around. Going on from the last cursor has neither gap nor duplicate. A container that is gone yields nothing.
+        can look around. A line that comes alone is given at once, many are given together; they wait with the runtime
+        while the caller does something else, and never in the container's way.
+
+        A cursor is the driver's own short text: a place in the runtime's log that any later driver for it finds again,
+        by an offset, or by stream, stamp and ordinal within it where a runtime has nothing better. Going on from any
+        cursor has neither gap nor duplicate, or says so: a `Missing` stands where the output is certain to be incomplete,
+        and nowhere else. A container that is gone yields one, `removed`, and no more. Raises `Unreadable` when the runtime
+        cannot read its own log.
         """
         ...
 

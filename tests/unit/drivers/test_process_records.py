@@ -23,7 +23,7 @@ def write(path: Path, *records: tuple[int, bytes]) -> None:
 def read(path: Path, after: str | None = None) -> list[tuple[bytes, str, str]]:
     tail = Tail(path, after)
     try:
-        return [(line.data, line.stream, line.cursor) for line in tail.lines()]
+        return [(line.data, line.stream, line.cursor) for batch in tail.batches() for line in batch]
     finally:
         tail.close()
 

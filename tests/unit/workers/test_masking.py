@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jobs.secrets.mask import Mask
 from jobs.secrets.shapes import base64_shapes, plain_shapes
 from workers import masking
-from workers.drivers.protocol import Line
+from workers.drivers.output import Line
 from workers.masking import Masking
 
 

@@ -24,6 +24,7 @@ from workers.drivers.docker.start import Starter
 from workers.drivers.docker.top import ARGUMENTS, processes_of
 from workers.drivers.docker.usage import usage_of
 from workers.drivers.docker.witness import witness_of
+from workers.drivers.output import Missing, Output
 from workers.drivers.protocol import (
     LABEL_INSTALLATION,
     Consent,
@@ -31,7 +32,6 @@ from workers.drivers.protocol import (
     Engine,
     Handle,
     Image,
-    Line,
     Observation,
     Phase,
     PullProgress,
@@ -56,8 +56,8 @@ class DockerDriver:
     """Containers on one Docker engine. Connects when first asked; safe to use from many threads.
 
     `lock_dir` is to be the same for all workers of a host. `silence_seconds` is after how long without output `logs`
-    returns. `log_bytes` is the size of the engine's log file of one container before it is rotated, which is where
-    output could get lost: keep it well above the most that is kept of a job's log.
+    returns. `log_bytes` is the size of the engine's log file of one container before it is rotated, the same for all drivers
+    of the engine. Up to it reading is cheapest, and output can only get lost when twice as much waits to be read.
     """
 
     name = "docker"
@@ -76,6 +76,7 @@ class DockerDriver:
     ) -> None:
         self._connection = Connection(base_url, timeout_seconds)
         self._silence = silence_seconds
+        self._log_bytes = log_bytes
         self._engine: Engine | None = None
         locks = HostLocks(lock_dir or default_lock_dir())
         slots = start_slots or STARTS_PER_CPU * (os.cpu_count() or 1)
@@ -115,9 +116,11 @@ class DockerDriver:
             )
         return (observe.observe_listed(item, place) for item in listed)
 
-    def logs(self, handle: Handle, after: str | None) -> Iterator[Line]:
+    def logs(self, handle: Handle, after: str | None) -> Iterator[Output]:
         """See the protocol. Live while it runs; once it is over, the rest from the file, which a live stream may leave out."""
         phase = self._look(handle).phase
+        if phase is Phase.GONE:
+            yield Missing("removed")
         if phase in (Phase.RUNNING, Phase.EXITED):
             with asking(f"read the log of {handle.name}"):
                 yield from self._reader(handle, after, follow=phase is Phase.RUNNING)
@@ -172,7 +175,8 @@ class DockerDriver:
             path = f"/containers/{handle.uid}/logs"
             return self._connection.request("GET", path, params=asked, read_seconds=read_seconds, stream=True)
 
-        return LogReader(open_log, after, follow, self._silence, SEARCH_SECONDS, loses_newlines(self._known()))
+        quirk = loses_newlines(self._known())
+        return LogReader(open_log, after, follow, self._silence, SEARCH_SECONDS, self._log_bytes, quirk)
 
     def _with_last_words_of_init(self, seen: Observation) -> Observation:
         """With the init's line about a command that it could not execute: the engine itself knows only the exit code.

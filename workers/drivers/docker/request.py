@@ -129,7 +129,7 @@ def _bind(mount: Mount) -> dict[str, Any]:
 def _log_config(log_bytes: int) -> dict[str, Any]:
     """The `local` driver, because json-file turns bytes that are not UTF-8 into U+FFFD.
 
-    Rotation makes followers lose and repeat lines, so the file is to be far larger than what Towline keeps of a job;
-    the second file only bounds what a job that never stops writing can do to the engine's disk.
+    Rotation makes live streams lose and repeat lines, so the file is to be larger than what most jobs ever write; see
+    `logs` for the rest. The second file bounds what a job that never stops writing can do to the engine's disk.
     """
     return {"Type": "local", "Config": {"max-size": str(log_bytes), "max-file": "2", "compress": "false"}}

@@ -10,6 +10,7 @@ from typing import Any
 
 from jobs.failpoints import reach
 from jobs.verdicts import Verdict
+from workers.drivers.output import Missing, Output
 from workers.drivers.process import engine, files, subtree
 from workers.drivers.process.border import border
 from workers.drivers.process.folder import Folder
@@ -25,7 +26,6 @@ from workers.drivers.protocol import (
     ContainerSpec,
     Engine,
     Handle,
-    Line,
     Observation,
     Phase,
     Refused,
@@ -83,13 +83,16 @@ class ProcessDriver:
             if seen and seen.labels.get(LABEL_INSTALLATION) == installation:
                 yield seen
 
-    def logs(self, handle: Handle, after: str | None) -> Iterator[Line]:
+    def logs(self, handle: Handle, after: str | None) -> Iterator[Output]:
         if self.inspect(handle).phase is Phase.GONE:
+            yield Missing("removed")
             return
         with border():
             try:
                 tail = Tail(self.root / handle.name / files.OUTPUT, after)
             except FileNotFoundError:  # never started, or removed this moment
+                if self.inspect(handle).phase is Phase.GONE:
+                    yield Missing("removed")
                 return
             try:
                 yield from self._follow(handle, tail)
@@ -137,13 +140,13 @@ class ProcessDriver:
             return None
         return shim
 
-    def _follow(self, handle: Handle, tail: Tail) -> Iterator[Line]:
+    def _follow(self, handle: Handle, tail: Tail) -> Iterator[Output]:
         """A look before each read: what is over then has nothing more to come behind that read."""
         pause, last = POLL_SECONDS[0], time.monotonic()
         while time.monotonic() - last < SILENCE_SECONDS:
             over = self.inspect(handle).phase is not Phase.RUNNING
             before = tail.record
-            yield from tail.lines()
+            yield from tail.batches()
             if over:
                 return
             if tail.record != before:

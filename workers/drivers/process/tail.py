@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
+from workers.drivers.output import Batch, Line, Stream
 from workers.drivers.process.records import HEADER, STREAMS
-from workers.drivers.protocol import Line, Stream
 
 READ_BYTES = 4 * 1024 * 1024  # more than the largest record
 
@@ -25,12 +25,14 @@ class Tail:
     def close(self) -> None:
         os.close(self.fd)
 
-    def lines(self) -> Iterator[Line]:
+    def batches(self) -> Iterator[Batch]:
         """All that is complete in the file now."""
         before = -1
         while before != self.record:
             before = self.record
-            yield from self._lines_of(os.pread(self.fd, READ_BYTES, self.record))
+            lines = list(self._lines_of(os.pread(self.fd, READ_BYTES, self.record)))
+            if lines:
+                yield Batch.of(lines)
 
     def _lines_of(self, block: bytes) -> Iterator[Line]:
         """Those of the whole records in `block`; a record that is still being written waits."""

@@ -1,0 +1,48 @@
+"""The body of a streamed answer as it comes in: a lone line at once, many lines together when they come fast."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from requests import Response
+
+from workers.drivers.docker.connection import socket_of
+from workers.drivers.docker.frames import Chunks
+
+READ_BYTES = 128 * 1024
+ENOUGH_BYTES = 512 * 1024
+LAST = b"\r\n0\r\n\r\n"  # of a chunked body; where it is output by chance, that comes a little earlier
+GATHER_SECONDS = 0.004  # the engine writes line by line: what comes this soon behind the first is taken apart with it
+
+
+def body_of(response: Response) -> Iterator[bytes]:
+    """Raises `TimeoutError` on silence, and `ConnectionError` when it breaks off: an engine that dies must not look like
+    the end of the log."""
+    stream: BinaryIO = response.raw._fp.fp  # type: ignore[union-attr]  # buffered, where http.client has read the head
+    ready = select.poll()
+    ready.register(socket_of(response), select.POLLIN)
+    if response.headers.get("Transfer-Encoding", "").lower() != "chunked":
+        while data := _gathered(stream, ready):
+            yield data
+        return
+    chunks = Chunks()
+    while not chunks.ended and (data := _gathered(stream, ready)):
+        yield chunks.feed(data)
+    if not chunks.ended:
+        raise ConnectionError("the engine broke off in the middle of the log")
+
+
+def _gathered(stream: BinaryIO, ready: select.poll) -> bytes:
+    """What there is, and what comes right behind it; empty at the end."""
+    pieces = [stream.read1(READ_BYTES)]  # type: ignore[attr-defined]  # BufferedReader has it
+    size, limit = len(pieces[0]), time.monotonic() + GATHER_SECONDS
+    while pieces[-1] and size < ENOUGH_BYTES and not pieces[-1].endswith(LAST):
+        left = limit - time.monotonic()
+        if left <= 0 or not ready.poll(left * 1000):
+            break
+        pieces.append(stream.read1(READ_BYTES))  # type: ignore[attr-defined]
+        size += len(pieces[-1])
+    return b"".join(pieces)

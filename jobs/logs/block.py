@@ -48,7 +48,7 @@ class Block:
 
     def last(self, count: int) -> Block:
         """Its last `count` lines, found from the end."""
-        index = self.index[-count * ENTRY.size :]
+        index = self.index[max(0, len(self.index) - count * ENTRY.size) :]
         size = sum(length for _, length, _ in ENTRY.iter_unpack(index))
         return Block(self.data[len(self.data) - size :], index)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from docker import APIClient
 
-from jobs.logs.reader import read_lines
+from jobs.logs.reader import read_bytes, read_lines
 from jobs.models import Attempt, installation_key
 from tests.contract.following import until_over
 from workers import claims
@@ -98,6 +99,37 @@ def test_a_flood_within_the_usual_limits_is_complete(docker: MakeDriver) -> None
     attempt = ran(started("seq", "1", f"{FLOOD}"), docker())
     assert (holes(attempt), attempt.log_gaps, attempt.log_complete) == ([], [], True)
     assert attempt.log_lines == FLOOD
+
+
+def test_more_than_is_kept_loses_its_middle(docker: MakeDriver, settings: Any) -> None:
+    settings.TOWLINE = settings.TOWLINE.model_copy(update={"TOWLINE_LOG_BYTES_MOST": 64 * 1024})
+    attempt = ran(started("seq", "1", f"{FLOOD}"), docker())
+    numbers, (gap,) = stored_numbers(attempt), attempt.log_gaps
+    assert (gap["reason"], [gap["line"]]) == (
+        "capped",
+        [number for number in numbers if number - 1 not in {0, *numbers}],
+    )
+    assert (numbers[0], numbers[-1], len(numbers) + gap["lines"]) == (1, FLOOD, FLOOD)
+    facts = attempt.log_facts()
+    assert 56 * 1024 < facts["bytes"] <= 64 * 1024
+    assert facts["sha256"] == hashlib.sha256(b"".join(read_bytes(attempt.pk))).hexdigest()
+
+
+def test_bytes_of_all_kinds_are_stored_as_they_are(docker: MakeDriver) -> None:
+    """Noise, of which no two lines are equal: what is stored has the digest that the container says it wrote."""
+    noise = "head -c 3000000 /dev/urandom > /tmp/noise; cat /tmp/noise; sha256sum < /tmp/noise >&2"
+    attempt = ran(started("sh", "-c", noise), docker())
+    (said,) = [line.data for line in read_lines(attempt.pk, stream="stderr")]
+    out = b"".join(line.data for line in read_lines(attempt.pk, stream="stdout"))
+    assert hashlib.sha256(out).hexdigest() == said.split()[0].decode()
+    assert attempt.log_complete
+
+
+def test_one_line_of_100_mb_is_stored_in_pieces_as_it_is(docker: MakeDriver) -> None:
+    attempt = ran(started("sh", "-c", "head -c 100000000 /dev/zero | tr '\\0' x; echo"), docker())
+    assert (attempt.log_bytes, attempt.log_complete) == (100_000_001, True)
+    assert attempt.log_lines == -(-100_000_001 // 1024**2)
+    assert attempt.log_sha256 == hashlib.sha256(b"x" * 100_000_000 + b"\n").hexdigest()
 
 
 class Removing(DockerDriver):

@@ -7,16 +7,21 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from hypothesis import given, settings
+from django.conf import settings
+from django.test import override_settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 from rest_framework.test import APIClient
 
+from jobs.logs.block import Block
 from jobs.logs.following import Lines as LinesStep
 from jobs.logs.following import follow
+from jobs.logs.gaps import Gap
 from jobs.logs.reader import read_bytes, read_lines, tail_start
 from jobs.logs.records import pack, unpack
-from jobs.logs.store import Fenced, Position, append, sealing
+from jobs.logs.store import Fenced, Position, Tally, append, position, sealing
 from jobs.models import Attempt
 from jobs.states import AttemptState
 from jobs.verdicts import Verdict
@@ -26,6 +31,7 @@ from workers.placing import place_waiting
 from .conftest import make_attempt
 
 Lines = list[tuple[bytes, str, int]]
+CHUNK_LONGEST = 7 * len(b"39:6\n")
 lines_strategy = st.lists(
     st.tuples(st.binary(min_size=1, max_size=20), st.sampled_from(["stdout", "stderr"]), st.integers(0, 2**62)),
     min_size=1,
@@ -51,7 +57,7 @@ def numbered(count: int, stream: str = "stdout") -> Lines:
 
 
 class AnyChunks(TestCase):
-    @settings(max_examples=25, deadline=None)
+    @hypothesis_settings(max_examples=25, deadline=None)
     @given(st.lists(lines_strategy, min_size=1, max_size=30), st.integers(1, 40), st.integers(1, 10))
     def test_every_stretch_reads_as_it_was_written(self, chunks: list[Lines], start: int, limit: int) -> None:
         attempt = make_attempt()
@@ -171,3 +177,88 @@ def test_long_lines_come_in_more_pages_rather_than_in_much_memory(api: APIClient
         assert len(answer.content) < 6 * 1024**2
         pages, start = pages + 1, answer.json()["next"]
     assert (numbers, pages) == (list(range(1, 13)), 3)
+
+
+def capped(settings: Any, most: int) -> None:
+    settings.TOWLINE = settings.TOWLINE.model_copy(update={"TOWLINE_LOG_BYTES_MOST": most})
+
+
+class AnyCap(TestCase):
+    @hypothesis_settings(max_examples=25, deadline=None)
+    @given(st.lists(st.integers(1, 60), min_size=1, max_size=40), st.integers(64, 2000), st.integers(0, 39))
+    def test_of_too_much_the_head_and_the_tail_are_kept_and_the_cut_is_named(
+        self, sizes: list[int], most: int, adopted_at: int
+    ) -> None:
+        """Whatever the chunks, and whoever goes on with it in the middle."""
+        attempt, at, tally, lines = make_attempt(), Position(), Tally(), []
+        small = settings.TOWLINE.model_copy(update={"TOWLINE_LOG_BYTES_MOST": most})
+        with override_settings(TOWLINE=small):
+            for number, size in enumerate(sizes):
+                chunk = [(b"%d:%d\n" % (number, n), "stdout", n) for n in range(size % 7 + 1)]
+                if number == adopted_at:
+                    at = position(Attempt.objects.get(pk=attempt.pk))
+                at = append(attempt, attempt.fence, at, chunk, f"cursor-{number}")
+                tally.add(Block.of(chunk))
+                lines += chunk
+        stored = Attempt.objects.get(pk=attempt.pk)
+        found = list(read_lines(attempt.pk))
+        size = sum(len(line.data) for line in found)
+        assert all(line.data == lines[line.n - 1][0] for line in found)
+        assert (stored.log_facts()["lines"], stored.log_facts()["bytes"]) == (len(found), size)
+        assert (stored.log_lines, stored.log_bytes) == (len(lines), sum(len(line[0]) for line in lines))
+        numbers = {line.n for line in found}
+        missing = [n for n in range(1, len(lines) + 1) if n not in numbers]
+        gaps = stored.log_gaps
+        assert [n for gap in gaps for n in range(gap["line"] - gap["lines"], gap["line"])] == missing
+        assert len(gaps) == (1 if missing else 0)
+        assert size <= most + 2 * CHUNK_LONGEST
+        if missing:
+            head = sum(len(line[0]) for line in lines[: missing[0] - 1])
+            assert most // 2 <= head <= most // 2 + CHUNK_LONGEST
+        seal = sealing(attempt, tally)[1]
+        assert seal["log_sha256"] == hashlib.sha256(b"".join(line.data for line in found)).hexdigest()
+        assert seal.get("log_complete", True) is (not missing)
+
+
+def test_a_seal_is_made_from_what_was_counted_on_the_way_or_from_what_is_stored() -> None:
+    attempt, tally = make_attempt(), Tally()
+    write(attempt, numbered(3))
+    tally.add(Block.of(numbered(3)))
+    lines, seal = sealing(attempt, tally)
+    assert (lines, seal["log_sha256"]) == (3, hashlib.sha256(b"line 1\nline 2\nline 3\n").hexdigest())
+    adopted = Tally()
+    adopted.add(Block.of(numbered(1)))
+    assert sealing(attempt, adopted)[1]["log_sha256"] == seal["log_sha256"] == sealing(attempt)[1]["log_sha256"]
+
+
+def test_a_gap_is_stored_with_the_lines_behind_it_or_alone_at_the_end() -> None:
+    attempt = make_attempt()
+    at = write(attempt, numbered(3))
+    at = append(attempt, attempt.fence, at, numbered(2), "cursor-1", [Gap(4, "rotated", since="a", until="b")])
+    at = append(attempt, attempt.fence, at, [], at.cursor, [Gap(6, "removed")])
+    stored = Attempt.objects.get(pk=attempt.pk)
+    assert position(stored) == at
+    assert [(gap["line"], gap["reason"]) for gap in stored.log_gaps] == [(4, "rotated"), (6, "removed")]
+    with pytest.raises(Fenced):
+        append(attempt, attempt.fence + 1, at, [], at.cursor, [Gap(6, "unreadable")])
+    assert not finish_incomplete(stored).log_complete
+
+
+def finish_incomplete(attempt: Attempt) -> Attempt:
+    """Ended well, as far as its end is known."""
+    assert finish(attempt, attempt.fence, Ending(AttemptState.FAILED, 1, Verdict("exit_code", "")))
+    return Attempt.objects.get(pk=attempt.pk)
+
+
+def test_an_append_to_a_capped_log_asks_the_database_as_often_however_long_it_is(
+    settings: Any, django_assert_max_num_queries: Any
+) -> None:
+    capped(settings, 64 * 1024)
+    attempt = make_attempt()
+    chunk = [(b"x" * 4096, "stdout", 1)]
+    at = Position()
+    for number in range(60):
+        at = append(attempt, attempt.fence, at, chunk, f"cursor-{number}")
+    with django_assert_max_num_queries(7):  # two of them the savepoint
+        append(attempt, attempt.fence, at, chunk, "cursor")
+    assert attempt.chunks.count() <= 16

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: demo up install test test-sqlite test-postgres check format lock docs chaos bench clean help bench-kept
+.PHONY: demo up install test test-sqlite test-postgres check format lock docs chaos bench bench-logs bench-kept clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -76,6 +76,9 @@ bench: .venv/.dev ## how fast, against docker run and the SDK, in one run
 
 bench-kept: .venv/.dev ## finished logs: size, random access and search, beside gzip, zstd and grep (GB=1)
 	$(BIN)/python -m benchmarks.kept_logs --gigabytes $(or $(GB),1)
+
+bench-logs: .venv/.dev ## how fast output is stored, against docker logs -f; some minutes
+	$(BIN)/python -m benchmarks.collection $(ARGS)
 
 clean: ## remove the environment and the data folder
 	rm -rf .venv .towline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,3 +68,25 @@ def test_records_larger_than_one_read_are_read(tmp_path: Path) -> None:
     data = [b"%d" % n * (PIECE // 2) for n in range(9)] + [b"end\n"]
     write(tmp_path / "o", *((1, each) for each in data))
     assert [line[0] for line in read(tmp_path / "o")] == data
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([1, 2]), st.sampled_from([b"a\nb\n", b"half", b"\n", b"x" * 99])), max_size=20),
+    st.data(),
+)
+def test_a_file_that_grows_is_read_once_by_whoever_goes_on(
+    records: list[tuple[int, bytes]], data: st.DataObject
+) -> None:
+    """Cut at any byte, and each time another reader, which goes on behind any line that the one before has read."""
+    raw = b"".join(HEADER.pack(stream, at_ns, len(each)) + each for at_ns, (stream, each) in enumerate(records))
+    got: list[bytes] = []
+    cursor: str | None = None
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "o"
+        for cut in sorted({*data.draw(st.lists(st.integers(0, len(raw)), max_size=5)), len(raw)}):
+            path.write_bytes(raw[:cut])
+            seen = read(path, cursor)
+            kept = seen[: data.draw(st.integers(0, len(seen)))] if cut < len(raw) else seen
+            got += [line[0] for line in kept]
+            cursor = kept[-1][2] if kept else cursor
+    assert b"".join(got) == b"".join(each for _, each in records)

@@ -12,7 +12,7 @@ import pytest
 from docker import APIClient
 
 from jobs.logs.reader import read_bytes, read_lines
-from jobs.models import Attempt, installation_key
+from jobs.models import Attempt, LogChunk, installation_key
 from tests.contract.following import until_over
 from workers import claims
 from workers.drivers.docker.driver import DockerDriver
@@ -130,6 +130,18 @@ def test_one_line_of_100_mb_is_stored_in_pieces_as_it_is(docker: MakeDriver) -> 
     assert (attempt.log_bytes, attempt.log_complete) == (100_000_001, True)
     assert attempt.log_lines == -(-100_000_001 // 1024**2)
     assert attempt.log_sha256 == hashlib.sha256(b"x" * 100_000_000 + b"\n").hexdigest()
+
+
+def test_a_lone_line_is_in_the_database_at_once(docker: MakeDriver, transactional_db: None) -> None:
+    """By the database's clock, against the engine's stamp; the best of several, as the machine may be busy."""
+    attempt = ran(started("sh", "-c", "for n in $(seq 1 8); do echo $n; sleep 0.25; done"), docker())
+    stamps = {line.n: line.at_ns / 1e9 for line in read_lines(attempt.pk)}
+    took = sorted(
+        chunk.created_at.timestamp() - stamps[chunk.last_line] for chunk in LogChunk.objects.filter(attempt=attempt)
+    )
+    assert len(took) >= 6
+    assert took[len(took) // 4] < 0.15, took
+    assert took[len(took) // 2] < 0.5, took
 
 
 class Removing(DockerDriver):

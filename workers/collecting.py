@@ -1,4 +1,4 @@
-"""From what a driver gives to what is stored: lines joined to blocks, what is missing named, each stored once."""
+"""From what a driver gives to what is stored: secrets masked, lines joined to blocks, what is missing named, each once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from jobs.models import Attempt
 
 from .drivers.output import Batch, Missing, Output
 from .grip import Grip
+from .masking import Masking
 from .patience import patiently
 
 LAST_LINES = 20
@@ -27,30 +28,48 @@ class Collector:
         self.tally = Tally()
         self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self._unsure = False  # whether the last write was committed: its answer got lost
+        self.begin()
+
+    def begin(self) -> None:
+        """A new reading, from `at` on: what the last one held back comes again."""
+        self._masking = Masking(self.grip.mask)
+        self._gaps: list[Gap] = []  # right before what is stored next
 
     def collect(self, outputs: Sequence[Output]) -> None:
         """Store them in order. What is missing is stored with what is behind it, or by itself at the end."""
         batches: list[Batch] = []
-        gaps: list[Gap] = []
         for output in outputs:
             if isinstance(output, Batch):
                 batches.append(output)
                 continue
-            self._store_batches(batches, gaps)
-            batches, gaps = [], [self._gap(output)]
-        self._store_batches(batches, gaps)
+            self._store_batches(self._masked(batches))
+            self.flush()
+            batches, self._gaps = [], [*self._gaps, self._gap(output)]
+        self._store_batches(self._masked(batches))
+
+    def flush(self) -> None:
+        """Nothing comes behind what was given: store what is held back."""
+        held = self._masking.flush()
+        self._store_batches([Batch.of(held)] if held else [])
 
     def missing(self, reason: Reason) -> None:
-        """At the end of what is stored."""
+        """At the end of what was given."""
+        self.flush()
         self._store_patiently(Block(), self.at.cursor, [Gap(self.at.lines + 1, reason)])
 
-    def _store_batches(self, batches: Sequence[Batch], gaps: Sequence[Gap]) -> None:
+    def _masked(self, batches: Sequence[Batch]) -> Sequence[Batch]:
+        """The one place that all output passes on its way from a driver into the database."""
+        if not self.grip.mask or not batches:
+            return batches
+        lines = self._masking.take([line for batch in batches for line in batch])
+        return [Batch.of(lines)] if lines else []
+
+    def _store_batches(self, batches: Sequence[Batch]) -> None:
         if batches:
-            # The one place that all output passes on its way from a driver into the database.
-            block, cursor = Block.join(batch.block for batch in batches), batches[-1].cursor
-            self._store_patiently(block, cursor, gaps)
-        elif gaps:
-            self._store_patiently(Block(), self.at.cursor, gaps)
+            self._store_patiently(Block.join(batch.block for batch in batches), batches[-1].cursor, self._gaps)
+        elif self._gaps:
+            self._store_patiently(Block(), self.at.cursor, self._gaps)
+        self._gaps = []
 
     def _gap(self, missing: Missing) -> Gap:
         since, until = stamp(missing.since_ns), stamp(missing.until_ns)

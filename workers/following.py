@@ -41,6 +41,7 @@ class Follower:
                 self.log.missing("removed")
                 return seen
             self._over = seen.phase is Phase.EXITED
+            self.log.begin()
             pump = Pump(self.grip.driver, self.handle, self.log.at.cursor or None)
             self.grip.on_wake = pump.wake
             try:
@@ -66,6 +67,8 @@ class Follower:
                 stored_at = time.monotonic()
             self._tend()
             pump.gather(stored_at + CHUNK_SECONDS - time.monotonic(), CHUNK_BYTES)
+        if pump.trouble is None and self._over:
+            self.log.flush()
         if pump.trouble is not None and not isinstance(pump.trouble, Unavailable):
             raise pump.trouble
 
@@ -85,9 +88,10 @@ class Follower:
             try:
                 seen = self.grip.driver.inspect(self.handle)
             except Unavailable as error:
-                log.warning("%s: the engine does not answer: %s", self.grip.attempt, error)
+                said = self.grip.mask.hide_text(str(error))
+                log.warning("%s: the engine does not answer: %s", self.grip.attempt, said)
                 if not away:
-                    self.grip.record("engine_away", error=str(error)[:300])
+                    self.grip.record("engine_away", error=said[:300])
                 away = True
                 self.grip.deadlines.cannot_hear()
             else:

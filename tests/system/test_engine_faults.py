@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
 COUNT = "i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo line $i; sleep 0.1; done"
 EXPECTED = b"".join(f"line {n}\n".encode() for n in range(1, 101))
 DEAF = "trap '' TERM; echo begun; i=0; while [ $i -lt 600 ]; do i=$((i+1)); sleep 0.1; done"
+FLOOD = "for n in $(seq 1 60); do seq $((n * 1000 - 999)) $((n * 1000)); sleep 0.1; done"
+ENGINE_READS_BYTES = 16 * 1024
 AGAIN = {"retry": {"max_attempts": 2, "on": ["platform"], "backoff": 0}}
 
 
@@ -102,6 +104,7 @@ def test_with_live_restore_jobs_outlive_the_engine(number: int) -> None:
     with own_engine(live_restore=True) as engine, run_stack("docker", DOCKER_HOST=engine.url) as platform:
         job = begun(platform, "sh", "-c", COUNT)
         ends = begun(platform, "sh", "-c", "echo begun; sleep 3.25; exit 137")
+        flood = begun(platform, "sh", "-c", FLOOD)
         engine.stop(number)
         eventually(lambda: "engine_away" in platform.events(ends))
         eventually(lambda: not _sleepers("3.25"))
@@ -110,6 +113,17 @@ def test_with_live_restore_jobs_outlive_the_engine(number: int) -> None:
         assert platform.output(job) == EXPECTED
         assert platform.wait(ends)["verdict"]["code"] == "killed_by_signal"
         assert attempts(platform, job)[0]["number"] == platform.job(job["id"])["attempts_count"] == 1
+        assert platform.wait(flood, 60)["log"]["complete"]
+        assert_stored_once(platform.output(flood), b"".join(b"%d\n" % n for n in range(1, 60_001)))
+
+
+def assert_stored_once(stored: bytes, written: bytes) -> None:
+    """In order and not twice. An engine that is killed may lose what it had read from the container and not yet written."""
+    same = next(
+        (at for at, (ours, theirs) in enumerate(zip(stored, written, strict=False)) if ours != theirs), len(stored)
+    )
+    assert written.endswith(stored[same:])
+    assert len(written) - len(stored) <= ENGINE_READS_BYTES
 
 
 def _sleepers(seconds: str) -> list[Path]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import orjson
 
-from jobs.models import Attempt
+from jobs.models import Attempt, Job, Project
 from jobs.secrets.keeping import SecretMissing, give_out
 from jobs.secrets.sealing import Unreadable, seal, unseal
+from jobs.spec import ENVIRONMENT_BYTES
 from jobs.verdicts import Verdict
 
 from .drivers.protocol import Refused
@@ -27,13 +28,35 @@ def given(attempt: Attempt) -> dict[str, str]:
 def look_up(attempt: Attempt) -> tuple[dict[str, str], bytes]:
     """What its spec names, by variable; and the same to be kept. Raises `Refused`."""
     job = attempt.job
+    if not Project.objects.open_to(job.owner).filter(pk=job.project_id).exists():
+        raise Refused(_denied(job))
     try:
         values = give_out(job.wanted.secrets, job.project_id)
     except SecretMissing as error:
         raise Refused(_missing(error.name, job.project.name)) from None
     except Unreadable as error:
         raise Refused(_unreadable(error)) from None
+    if (size := sum(len(value.encode()) for value in values.values())) > ENVIRONMENT_BYTES:
+        raise Refused(_too_much(size))
     return values, seal(orjson.dumps(values).decode())
+
+
+def _denied(job: Job) -> Verdict:
+    return Verdict(
+        "policy_denied",
+        f"The job's owner may no longer use the secrets of project {job.project.name}.",
+        (f"owner: {job.owner}",),
+        "Let a member of the project submit it.",
+    )
+
+
+def _too_much(size: int) -> Verdict:
+    return Verdict(
+        "invalid_spec",
+        "The job's secrets are too much for an environment.",
+        (f"{size} bytes, of at most {ENVIRONMENT_BYTES}",),
+        "Name fewer of them, or shorter ones.",
+    )
 
 
 def _missing(name: str, project: str) -> Verdict:

@@ -143,8 +143,8 @@ def test_an_attempt_has_them_in_its_environment_and_nothing_stored_has(driver: P
     )
     how = run.go()
     attempt = Attempt.objects.get()
-    text = b"".join(line.data for line in _lines(attempt))
-    assert sorted(text.split(b"\n")) == [b"***", b"***", b"***", b"*** ***"]
+    out, err = (b"".join(line.data for line in _lines(attempt) if line.stream == one) for one in ("stdout", "stderr"))
+    assert (out, err) == (b"*** ***\n***", b"***\n***\n")
     assert (how.exit_code, bytes(attempt.secrets)) == (3, b"")
     assert "***" in run.last_lines
     assert HUSH not in everything_stored()
@@ -179,6 +179,23 @@ def test_one_that_was_deleted_meanwhile_ends_the_job_with_its_name(driver: Proce
     assert (how.verdict.code, how.verdict.kind) == ("secret_missing", "config")
     assert "API_KEY" in how.verdict.evidence[0]
     assert not list(driver.root.iterdir())
+
+
+def test_who_has_left_the_project_gets_its_secrets_no_more(driver: ProcessDriver, alice: User, bob: User) -> None:
+    project = Project.objects.create(name="closed")
+    project.members.add(alice, bob)
+    secret(project="closed")
+    attempt = attempt_of(owner=alice, project="closed", secrets=["API_KEY"])
+    project.members.remove(alice)
+    how = Run(attempt, driver).go()
+    assert how.verdict is not None and how.verdict.code == "policy_denied"
+
+
+def test_more_than_an_environment_holds_is_refused(driver: ProcessDriver) -> None:
+    names = [secret(f"BIG_{n}", "x" * 65536).name for n in range(17)]
+    how = Run(attempt_of(secrets=names), driver).go()
+    assert how.verdict is not None and how.verdict.code == "invalid_spec"
+    assert "x" * 100 not in everything_stored()
 
 
 def test_who_goes_on_with_an_attempt_masks_what_it_was_given(driver: ProcessDriver) -> None:

@@ -47,6 +47,12 @@ def test_production_starts_when_all_is_set(monkeypatch: pytest.MonkeyPatch) -> N
     assert KEY not in repr(found)
 
 
+def test_keys_of_before_are_a_list_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = environment(monkeypatch, TOWLINE_SECRET_KEY_FALLBACKS=f"{KEY}, other-key")
+    assert [key.get_secret_value() for key in found.TOWLINE_SECRET_KEY_FALLBACKS] == [KEY, "other-key"]
+    assert KEY not in repr(found)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

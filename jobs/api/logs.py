@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -18,13 +18,13 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
 from jobs.logs.dropped import refuse_dropped
-from jobs.logs.following import Lines, News, Over, Silence, follow
 from jobs.logs.reader import read_bytes, read_lines, read_page, read_range, tail_start
 from jobs.logs.records import StoredLine
 from jobs.logs.stretches import of_object
 from jobs.looks import look
 from jobs.models import Attempt, Job
 
+from .log_streams import Place, events, stamped, text
 from .ranges import asked_range
 from .serializers import LogPageSerializer, ProblemSerializer
 from .views import VisibleJobs
@@ -33,8 +33,6 @@ PAGE_LINES = 1000
 PAGE_LINES_MOST = 10_000
 BATCH = 8
 TEXT = "text/plain; charset=utf-8"
-# Only CR and LF end a line of an event stream, but many clients split at these, too. In JSON they are the same escaped.
-ODD_LINE_ENDS = (("\x85".encode(), b"\\u0085"), ("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029"))
 PARAMETERS = ("attempt", "from", "limit", "tail", "stream", "timestamps", "follow", "onward", "format")
 
 
@@ -96,12 +94,12 @@ class JobLogs(VisibleJobs):
         job = self.get_object()
         kind = getattr(request.accepted_renderer, "media_type", "text/plain")
         if kind == "text/event-stream":
-            return _events(job, wanted, _last_event_id(request))
+            return events(_events_place(job, wanted, _last_event_id(request)))
         attempt = _attempt(job, wanted)
         if kind == "application/json":
             return _page(job, attempt, wanted)
         if wanted.follow and not (attempt and attempt.is_final and job.is_final):
-            return _streaming(_follow_text(job, attempt, wanted), "text/plain; charset=utf-8")
+            return text(_place(job, attempt, wanted), limit=wanted.limit, timestamps=wanted.timestamps)
         return _text(request, job, attempt, wanted)
 
 
@@ -172,62 +170,21 @@ async def _in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _printed(line: StoredLine, wanted: Wanted) -> bytes:
-    return line.time.encode() + b" " + line.data if wanted.timestamps else line.data
+    return stamped(line) if wanted.timestamps else line.data
 
 
-async def _follow_text(job: Job, attempt: Attempt | None, wanted: Wanted) -> AsyncIterator[bytes]:
-    left = wanted.limit
+def _place(job: Job, attempt: Attempt | None, wanted: Wanted) -> Place:
     number = attempt.number if attempt else wanted.attempt
-    start = await look(_first_line, attempt, wanted)
     alone = wanted.attempt is not None and not wanted.onward
-    async for step in follow(job.pk, attempt=number, start=start, stream=wanted.stream, alone=alone):
-        if isinstance(step, Lines):
-            lines = step.lines if left is None else step.lines[:left]
-            yield b"".join(_printed(line, wanted) for line in lines)
-            left = None if left is None else left - len(lines)
-        if left == 0:
-            return
+    return Place(job.pk, number, _first_line(attempt, wanted), wanted.stream, alone)
 
 
-def _events(job: Job, wanted: Wanted, last_seen: tuple[int, int] | None) -> StreamingHttpResponse:
-    if last_seen:
-        refuse_dropped(job.attempts.filter(number=last_seen[0]).first())
-        return _streaming(_event_frames(job, last_seen[0], last_seen[1] + 1, wanted), "text/event-stream")
-    attempt = _attempt(job, wanted)
-    number = attempt.number if attempt else None
-    return _streaming(_event_frames(job, number, _first_line(attempt, wanted), wanted), "text/event-stream")
-
-
-async def _event_frames(job: Job, number: int | None, start: int, wanted: Wanted) -> AsyncIterator[bytes]:
-    yield b"retry: 1000\n\n"
-    alone = wanted.attempt is not None and not wanted.onward
-    async for step in follow(job.pk, attempt=number, start=start, stream=wanted.stream, alone=alone):
-        match step:
-            case Lines(attempt=attempt, lines=lines):
-                # The first attempt's ids are plain line numbers; later ones say which attempt they count in.
-                identity = f"{lines[-1].n}" if attempt == 1 else f"{attempt}-{lines[-1].n}"
-                yield _frame("lines", [line.as_json() for line in lines], identity)
-            case News(data=data):
-                yield _frame("state", data)
-            case Silence():
-                yield b": still here\n\n"
-            case Over(data=data):
-                yield _frame("end", data)
-
-
-def _frame(event: str, data: Any, identity: str = "") -> bytes:
-    """One server-sent event. JSON has no raw newline, so output can't forge a frame."""
-    numbered = f"id: {identity}\n".encode() if identity else b""
-    body = orjson.dumps(data)
-    for raw, escaped in ODD_LINE_ENDS:
-        body = body.replace(raw, escaped)
-    return b"event: " + event.encode() + b"\n" + numbered + b"data: " + body + b"\n\n"
-
-
-def _streaming(body: AsyncIterator[bytes], content_type: str) -> StreamingHttpResponse:
-    return StreamingHttpResponse(
-        body, content_type=content_type, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    )
+def _events_place(job: Job, wanted: Wanted, last_seen: tuple[int, int] | None) -> Place:
+    """Behind what was seen last, wherever that was, or as asked for."""
+    if last_seen is None:
+        return _place(job, _attempt(job, wanted), wanted)
+    refuse_dropped(job.attempts.filter(number=last_seen[0]).first())
+    return replace(_place(job, None, replace(wanted, tail=None)), attempt=last_seen[0], start=last_seen[1] + 1)
 
 
 def _wanted(request: Request) -> Wanted:

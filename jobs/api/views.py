@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -19,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from jobs.logs.feed import feed
+from jobs.logs.watch import End, joined
 from jobs.looks import look
 from jobs.models import Attempt, Event, Job, JobQuerySet
 from jobs.services import cancel, retry, submit
@@ -118,17 +120,10 @@ class JobWait(VisibleJobs):
         return StreamingHttpResponse(self._answer_later(pk, seconds), content_type="application/json")
 
     async def _answer_later(self, pk: UUID, seconds: float) -> AsyncIterator[bytes]:
-        ours = feed()
-        loop = ours.loop
-        until = loop.time() + seconds
-        async with ours.follow(pk, end=True) as news:
-            while not ours.closing.is_set():
-                news.clear()
-                final = await look(Job.objects.filter(pk=pk, finished_at__isnull=False).exists)
-                left = until - loop.time()
-                if final or left <= 0:
-                    break
-                await ours.wait(news, min(left, 1.0))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), joined(End, pk) as watch:
+                while not (watch.final or watch.over):
+                    await watch.next(watch.turn)
         yield await look(self._render)
 
     def _render(self) -> bytes:

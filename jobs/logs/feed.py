@@ -1,7 +1,6 @@
-"""Following jobs live, in an ASGI process: one look at the database a job and change, however many follow it.
+"""What wakes those who watch jobs in an event loop: Redis at once, the poll a little later without it.
 
-A follower reads stored lines by number and then waits here for "something is new". Redis tells at once; without Redis the
-poll does, a little later. What is read is always the database.
+It only says that something may be new. What is read is always the database, see `jobs.logs.watch`.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import redis.asyncio
@@ -19,34 +19,40 @@ from redis.exceptions import RedisError
 
 from jobs.hints import channel
 
+if TYPE_CHECKING:
+    from .watch import Watch
+
 log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 RECONNECT_SECONDS = 1.0
+CATCHING_UP = 2  # readers of old lines at once: fewer than there are threads, so that what is new never waits for them
 
 
 class Feed:
-    """Wakes the followers of jobs in this event loop. One Redis subscription for all of them."""
+    """Wakes the watches of jobs in this event loop. One Redis subscription for all of them."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._listener: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()  # who waits for what: the listener subscribes anew
         self.closing = asyncio.Event()
+        self.watches: dict[tuple[type[Watch], UUID], Watch] = {}
+        self.catching_up = asyncio.Semaphore(CATCHING_UP)
         self.loop = asyncio.get_running_loop()
 
     @contextlib.asynccontextmanager
-    async def follow(self, job_id: UUID, *, end: bool = False) -> AsyncIterator[asyncio.Event]:
-        """An event that is set whenever the job may have something new; the follower clears it before it looks.
+    async def follow(self, job_id: UUID, news: asyncio.Event, *, end: bool = False) -> AsyncIterator[None]:
+        """Sets `news` whenever the job may have something new; who waits for that clears it before looking.
 
         `end`: only when it may be over. A job has ten things to tell before that, each of which would cost a look.
         """
-        name, news = channel(job_id, end=end), asyncio.Event()
+        name = channel(job_id, end=end)
         self._waiting.setdefault(name, set()).add(news)
         self._changed.set()
         if self._listener is None or self._listener.done():
             self._listener = asyncio.create_task(self._listen())
         try:
-            yield news
+            yield
         finally:
             self._waiting[name].discard(news)
             if not self._waiting[name]:
@@ -64,6 +70,8 @@ class Feed:
         """The process ends: wake everybody, so that streams end at once and clients resume elsewhere."""
         self.closing.set()
         self._wake(*self._waiting)
+        for watch in self.watches.values():
+            watch.tell()
         if self._listener:
             self._listener.cancel()
 

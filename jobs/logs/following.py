@@ -1,147 +1,144 @@
-"""A job's log from some line on, followed over its attempts until the job is over. Runs in an event loop."""
+"""A job's log from some line on, followed over its attempts until the job is over. Runs in an event loop.
+
+All followers of a job in one event loop share one reader of the database, see `Tail`; each has only its place here.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from jobs.looks import look
-from jobs.models import Attempt, Job
+from jobs.models import Attempt
 
-from .feed import feed
-from .reader import read_page
-from .records import StoredLine
+from .gaps import Gap
+from .standing import Standing, ending
+from .steps import Form, Lines, Missing, News, Over, Silence, Step
+from .tailing import Tail
+from .watch import HEARTBEAT_SECONDS, joined
 
-PAGE_LINES = 2000
-HEARTBEAT_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Lines:
-    """The next stored lines, at least one."""
-
-    attempt: int
-    lines: list[StoredLine]
-
-
-@dataclass(frozen=True)
-class News:
-    """The job's or the attempt's state is another than at the last look. `data` is for show."""
-
-    data: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Silence:
-    """Nothing came for a while: tell the reader that we are still here."""
-
-
-@dataclass(frozen=True)
-class Over:
-    """The job is final and its log was read to the end."""
-
-    data: dict[str, Any] = field(default_factory=dict)
-
-
-Step = Lines | News | Silence | Over
+__all__ = ["Lines", "Missing", "News", "Over", "Silence", "Step", "follow"]
 
 
 async def follow(
-    job_id: UUID, *, attempt: int | None = None, start: int = 1, stream: str | None = None, alone: bool = False
+    job_id: UUID,
+    *,
+    attempt: int | None = None,
+    start: int = 1,
+    stream: str | None = None,
+    alone: bool = False,
+    form: Form | None = None,
 ) -> AsyncGenerator[Step, None]:
     """Everything from line `start` of that attempt (None: the newest) on, then live, then of its retries; ends with Over.
 
-    `alone`: of that attempt only. Ends without Over when the process shuts down: the client comes back with the last
-    number it saw.
+    `alone`: of that attempt only. `form`: what the caller will have made of lines; it is made where they are read. Ends
+    without Over when the process shuts down: the client comes back with the last number it saw.
     """
-    place = _Place(attempt, start, alone)
-    ours = feed()
-    shown: dict[str, Any] = {}
-    quiet_since = time.monotonic()
-    async with ours.follow(job_id) as news:
-        while not ours.closing.is_set():
-            news.clear()
-            seen = await look(_look, job_id, place, stream)
-            if seen.state != shown:
-                shown = seen.state
-                yield News(shown)
-            if seen.lines:
-                yield Lines(seen.attempt, seen.lines)
+    place = _Place(attempt, start, stream, alone)
+    async with joined(Tail, job_id) as tail:
+        if form:
+            tail.wires.add((stream, form))
+        quiet_since = time.monotonic()
+        while not tail.over:
+            turn = tail.turn  # taken before anything is looked at: what comes meanwhile is not slept through
+            steps, moved = await _steps(tail, place)
+            for step in steps:
+                yield step
+                if isinstance(step, Over):
+                    return
+            if steps:
                 quiet_since = time.monotonic()
-            if seen.more:
-                continue
-            if seen.over is not None:
-                yield Over(seen.over)
-                return
-            if time.monotonic() - quiet_since >= HEARTBEAT_SECONDS:
+            elif time.monotonic() - quiet_since >= HEARTBEAT_SECONDS:
                 quiet_since = time.monotonic()
                 yield Silence()
-            await ours.wait(news)
+            if not moved:
+                await tail.next(turn)
+
+
+async def _steps(tail: Tail, place: _Place) -> tuple[list[Step], bool]:
+    """What is told now, and whether that moved the place: then there may be more."""
+    if tail.standing is None:
+        return [], False
+    before = place.attempt, place.next_line
+    steps = list(place.look(tail.standing))
+    if (number := place.behind(tail.standing)) is not None:
+        page, upto = await tail.page(number, place.next_line)
+        steps += place.read(page, upto, tail.standing.gaps(number))
+    return steps, before != (place.attempt, place.next_line)
 
 
 @dataclass
 class _Place:
-    """Where the follower is. `attempt` None: no attempt yet."""
+    """Where one follower is. `attempt` None: no attempt yet."""
 
     attempt: int | None
     next_line: int
+    stream: str | None
     alone: bool
+    _expected: int = 0  # what comes next if nothing is missing; `next_line` may be past it, where nothing was found
+    _shown: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._move(self.attempt, self.next_line)
+
+    def _move(self, attempt: int | None, line: int) -> None:
+        self.attempt, self.next_line, self._expected = attempt, line, line
+
+    def look(self, standing: Standing) -> Iterator[Step]:
+        """A state that is another than before, and the end of what was read to its end."""
+        self.attempt = self.attempt or standing.newest
+        news = standing.news(self.attempt)
+        # How many lines there are is told along, and is no news by itself: the lines come.
+        facts = {**news.data, "log_lines": None}
+        if facts != self._shown:
+            self._shown = facts
+            yield news
+        attempt = standing.attempts.get(self.attempt or 0)
+        if attempt is None:
+            if standing.job.is_final:
+                yield Over(ending(standing.job, None))
+        elif attempt.is_final and self.next_line > attempt.log_lines:
+            yield from self._end(attempt, standing)
+
+    def _end(self, attempt: Attempt, standing: Standing) -> Iterator[Step]:
+        for gap in standing.gaps(attempt.number):
+            if not gap.lines and gap.line >= self._expected:
+                yield Missing(attempt.number, gap)
+        if not self.alone and attempt.number + 1 in standing.attempts:
+            self._move(attempt.number + 1, 1)
+        elif self.alone or standing.job.is_final:
+            yield Over(ending(standing.job, attempt))
+        else:
+            self._move(attempt.number, attempt.log_lines + 2)  # behind a gap at the end, too: it is told once
+
+    def behind(self, standing: Standing) -> int | None:
+        """The attempt, when it has lines for us."""
+        attempt = standing.attempts.get(self.attempt or 0)
+        return attempt.number if attempt and self.next_line <= attempt.log_lines else None
+
+    def read(self, page: Lines | None, upto: int, gaps: list[Gap]) -> Iterator[Step]:
+        """The page, told as far as it is of our stream, behind what is missing before it. `upto`: where to go on."""
+        if page:
+            for gap in missing(self._expected, page.first, gaps):
+                yield Missing(page.attempt, gap)
+            if wanted := page.only(self.stream):
+                yield wanted
+            self._expected = upto
+        self.next_line = upto
 
 
-@dataclass(frozen=True)
-class _Look:
-    state: dict[str, Any]
-    lines: list[StoredLine]
-    more: bool
-    over: dict[str, Any] | None
-    attempt: int = 0  # whose lines they are
+def missing(expected: int, first: int, gaps: list[Gap]) -> list[Gap]:
+    """What to tell a reader who expects line `expected` and is given line `first` next.
 
-
-def _look(job_id: UUID, place: _Place, stream: str | None) -> _Look:
-    """One look at the database. The states are read before the lines: what is final then has all its lines stored."""
-    job = Job.objects.get(pk=job_id)
-    if place.attempt is None and job.attempts_count:
-        place.attempt = job.attempts_count
-    attempt = Attempt.objects.filter(job_id=job_id, number=place.attempt).first() if place.attempt else None
-    state = describe(job, attempt)
-    if attempt is None:
-        return _Look(state, [], more=False, over=ending(job, None) if job.is_final else None)
-    lines, more = read_page(attempt.pk, start=place.next_line, limit=PAGE_LINES, stream=stream)
-    # What the attempt counted before we read is read by now, though another stream's lines were passed over.
-    seen = lines[-1].n if more else max([attempt.log_lines, *(line.n for line in lines)])
-    place.next_line = max(place.next_line, seen + 1)
-    if more or not attempt.is_final:
-        return _Look(state, lines, more, None, attempt.number)
-    if place.alone:
-        return _Look(state, lines, more=False, over=ending(job, attempt), attempt=attempt.number)
-    if job.attempts_count > attempt.number:
-        place.attempt, place.next_line = attempt.number + 1, 1
-        return _Look(state, lines, more=True, over=None, attempt=attempt.number)
-    over = ending(job, attempt) if job.is_final else None
-    return _Look(state, lines, more=False, over=over, attempt=attempt.number)
-
-
-def describe(job: Job, attempt: Attempt | None) -> dict[str, Any]:
-    """What a follower is shown of where the job stands."""
-    return {
-        "state": job.state,
-        "attempt": attempt.number if attempt else None,
-        "attempt_state": attempt.state if attempt else None,
-        "worker": attempt.worker if attempt else None,
-        "waiting_reason": job.waiting_reason or None,
-        "waiting_detail": job.waiting_detail or None,
-        "progress": attempt.progress if attempt else None,
-    }
-
-
-def ending(job: Job, attempt: Attempt | None) -> dict[str, Any]:
-    facts = attempt.log_facts() if attempt else {"lines": 0, "bytes": 0, "sha256": None, "complete": None}
-    return {
-        "state": job.state,
-        "exit_code": job.exit_code,
-        "verdict": job.verdict,
-        **{key: facts[key] for key in ("lines", "bytes", "sha256", "complete")},
-    }
+    A gap of numbered lines is told by the numbers that this reader misses: those of a cut may have moved on since, and
+    whoever saw some of its lines while they were there misses fewer.
+    """
+    told = [gap for gap in gaps if not gap.lines and expected <= gap.line <= first]
+    if first > expected:
+        hole = first - expected
+        cut = next((gap for gap in gaps if gap.lines and gap.line - gap.lines < first and gap.line > expected), None)
+        cut = cut or Gap(first, "capped", hole)
+        told.append(cut if (cut.line, cut.lines) == (first, hole) else replace(cut, line=first, lines=hole, bytes=None))
+    return told

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-from jobs.logs.following import Lines, News, Over, follow
+from jobs.logs.following import Lines, Missing, News, Over, follow
 from jobs.logs.records import StoredLine
 from jobs.quantities import human_bytes
 
@@ -52,6 +52,8 @@ async def _follow(wanted: Following) -> dict[str, Any]:
                     for each in lines:
                         wanted.print_line(each, attempt)
                     line.newline_is_due = not lines[-1].data.endswith(b"\n")
+                case Missing(gap=gap):
+                    line.say(str(gap))
                 case News(data=data):
                     line.show(what_it_waits_for(data))
                 case Over(data=data):
@@ -121,11 +123,22 @@ class StatusLine:
         if self._status:
             self._status.update(shown)
             return None
-        if self.newline_is_due:
-            self._console.print()  # the job's last line has no end, and must not be written over
-            self.newline_is_due = False
+        self._end_line()
         self._status = self._console.status(shown)
         return self._status.start()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self.clear()
+        if self._console.is_terminal:
+            self._end_line()
+            self._console.print(Text(f"— {text} —", style="dim"))
+
+    def _end_line(self) -> None:
+        """The job's last line may have no end, and must not be written over."""
+        if self.newline_is_due:
+            self._console.print()
+            self.newline_is_due = False
 
     def clear(self) -> None:
         if self._status:

@@ -12,10 +12,13 @@ from uuid import UUID
 from django.db import Error as DatabaseError
 
 from jobs.looks import look
-from jobs.models import Attempt
+from jobs.models import Attempt, LogChunk
 
 from .feed import Feed
+from .prepared import Prepared
 from .reader import read_lines
+from .records import StoredLine, unpack
+from .squeezing import expand
 from .standing import Standing, stand
 from .steps import Form, Lines
 from .watch import Watch
@@ -27,6 +30,14 @@ WINDOWS_BYTES = 64 * 1024 * 1024  # all of them together
 LOOK_BYTES = 1024 * 1024  # as windows count them
 SMALL_BYTES = 128 * 1024  # a log that is read from its start, rather than from where it is now
 RETRY_SECONDS = 1.0
+FRESH_CHUNKS = 4
+_fresh = Prepared(
+    lambda: (
+        LogChunk.objects.filter(attempt_id=0, first_line__gte=0)
+        .order_by("first_line")
+        .values_list("first_line", "data", "index")[:FRESH_CHUNKS]
+    )
+)
 Wire = tuple[str | None, Form]  # a stream, or both, and what is made of its lines
 Read = tuple[Lines | None, int]  # lines, if there were any, and where to go on
 
@@ -115,7 +126,7 @@ class Tail(Watch):
     def _cut(self, standing: Standing, number: int, start: int) -> Iterator[Lines]:
         """In a thread: pages of what is stored from `start` on, up to what the standing counts, and made for the wire."""
         attempt = standing.attempts[number]
-        lines = takewhile(lambda line: line.n <= attempt.log_lines, read_lines(attempt.pk, start=start))
+        lines = takewhile(lambda line: line.n <= attempt.log_lines, _lines(attempt.pk, start))
         for page in cut(number, lines, {gap.line for gap in standing.gaps(number)}):
             for stream, form in list(self.wires):
                 if wanted := page.only(stream):
@@ -137,3 +148,13 @@ class Tail(Watch):
 
 def _beginning(attempt: Attempt) -> int:
     return 1 if attempt.log_bytes <= SMALL_BYTES else attempt.log_lines + 1
+
+
+def _lines(attempt_id: int, start: int) -> Iterator[StoredLine]:
+    """Those from `start` on. At the end of a growing log a chunk begins right there, and so few need no search."""
+    chunks = _fresh.rows(attempt_id, start)
+    if len(chunks) == FRESH_CHUNKS or not chunks or chunks[0][0] != start:
+        yield from read_lines(attempt_id, start=start)
+        return
+    for first_line, data, index in chunks:
+        yield from unpack(expand(data), expand(index), first_line)

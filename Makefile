@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: demo up install test test-sqlite test-postgres check format lock docs chaos bench bench-logs bench-kept clean help
+.PHONY: demo up install test test-sqlite test-postgres check format lock docs chaos bench bench-logs bench-kept bench-delivery clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -79,6 +79,9 @@ bench-kept: .venv/.dev ## finished logs: size, random access and search, beside 
 
 bench-logs: .venv/.dev ## how fast output is stored, against docker logs -f; some minutes
 	$(BIN)/python -m benchmarks.collection $(ARGS)
+
+bench-delivery: .venv/.dev ## how soon a line reaches those who follow it: 20 jobs, 100 followers (ARGS=--help)
+	$(BIN)/python -m benchmarks.delivery $(ARGS)
 
 clean: ## remove the environment and the data folder
 	rm -rf .venv .towline

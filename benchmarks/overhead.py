@@ -25,6 +25,7 @@ from .measured import Measured
 from .phases import phases
 from .report import as_json, as_markdown, show
 from .running import platform
+from .sections import put
 from .ways import Command, Sdk, Towline, Way
 
 TELL = Console(stderr=True)
@@ -93,8 +94,7 @@ def main() -> int:
     else:
         show(found, Console())
     if options.write:
-        options.write.parent.mkdir(parents=True, exist_ok=True)
-        options.write.write_text(as_markdown(found))
+        put(options.write, "Benchmarks", as_markdown(found))
     return 0 if all(reached for _, reached in found.aims) else 1
 
 

@@ -123,10 +123,8 @@ def show(found: Measured, console: Console) -> None:
     console.print(" · ".join(f"{name}: {fact}" for name, fact in facts(found).items()), style="dim", soft_wrap=True)
 
 
-def as_markdown(found: Measured) -> str:
+def as_markdown(found: Measured) -> list[str]:
     lines = [
-        "# Benchmarks",
-        "",
         "Written by `python -m benchmarks.overhead --write docs/benchmarks.md`; not edited by hand.",
         "",
     ]
@@ -136,7 +134,7 @@ def as_markdown(found: Measured) -> str:
         lines += ["", f"## {block.title}", "", f"| {' | '.join(block.heads)} |"]
         lines += ["|---" + "|---:" * (len(block.heads) - 1) + "|", *(f"| {' | '.join(row)} |" for row in block.rows)]
     lines += ["", "## Aims", "", *(f"* {'reached' if reached else 'missed'}: {aim}" for aim, reached in found.aims)]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def as_json(found: Measured) -> dict[str, Any]:

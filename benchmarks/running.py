@@ -26,12 +26,13 @@ class Doors:
 
 
 @contextmanager
-def platform(*, keep: bool = False) -> Iterator[Doors]:
-    """Up and ready on the Docker engine. `keep` leaves its folder, for its logs and its database."""
+def platform(*, runtime: str = "docker", slots: int = 8, keep: bool = False) -> Iterator[Doors]:
+    """Up and ready on that runtime. `keep` leaves its folder, for its logs and its database."""
     folder = Path(tempfile.mkdtemp(prefix="towline-bench-"))
     settings = {
         "TOWLINE_DATA_DIR": str(folder),
-        "TOWLINE_RUNTIMES": "docker",
+        "TOWLINE_RUNTIMES": runtime,
+        "TOWLINE_SLOTS": str(slots),
         "TOWLINE_WORKER_NAME": f"run@{folder.name}",
     }
     argv = [sys.executable, str(MANAGE), "up", "--json", "--port", "0", "--no-flower"]

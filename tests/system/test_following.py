@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -12,7 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import pytest
 
+from tests.crowd import Follower, gathered
 from tests.stack import RunningStack, eventually
 
 COUNT = "i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo line $i; sleep 0.02; done; exit 3"
@@ -100,6 +103,30 @@ def test_a_reader_outlives_the_web_process(stack: RunningStack) -> None:
     assert killed
     eventually(lambda: _is_another(stack, killed))
     assert numbers(seen) == list(range(1, 101))
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_many_readers_outlive_the_web_process_in_a_flood(stack: RunningStack, how: signal.Signals) -> None:
+    """Each comes back to the next web process with the last number it saw: every line once, in order."""
+    flood = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo line $i; [ $((i % 200)) = 0 ] && sleep 0.03; done; exit 3"
+    job = stack.submit("sh", "-c", flood)
+
+    async def crowd() -> list[Follower]:
+        followers = [Follower(stack, job["id"]) for _ in range(20)]
+        for follower in followers:
+            follower.go_on.set()
+        following = asyncio.create_task(gathered(followers, seconds=60))
+        while min(follower.next for follower in followers) < 2000:
+            assert not following.done()
+            await asyncio.sleep(0.01)
+        os.kill(stack.pid_of("web"), how)
+        await following
+        return followers
+
+    followers = asyncio.run(crowd())
+    assert [wrong for follower in followers for wrong in follower.wrong] == []
+    assert {(follower.next - 1, follower.end["exit_code"]) for follower in followers} == {(20000, 3)}
+    assert max(follower.connected for follower in followers) > 1
 
 
 def test_streams_end_at_once_when_the_web_process_is_told_to_stop(stack: RunningStack) -> None:

@@ -16,6 +16,8 @@ from jobs.logs.following import Lines, Missing, Over, follow
 from jobs.logs.gaps import Gap
 from jobs.logs.steps import Step
 from jobs.logs.store import append
+from jobs.logs.tailing import Tail
+from jobs.logs.watch import joined
 from jobs.looks import look
 from jobs.models import Attempt, Job
 from jobs.services import cancel
@@ -104,6 +106,21 @@ def test_a_gap_at_the_end_of_a_try_is_told_once_while_the_next_is_waited_for(ali
     assert async_to_sync(told)() == 1
 
 
+def test_nothing_is_read_that_the_states_did_not_count(alice: Any) -> None:
+    """Its gaps were not read either, and a line behind one would be told without it."""
+    attempt = make_attempt(alice)
+    at = write(attempt, [(b"x" * 10_000, "stdout", n) for n in range(20)])
+
+    async def read() -> tuple[int, int]:
+        async with joined(Tail, attempt.job_id) as tail:
+            await look(lambda: append(attempt, attempt.fence, at, numbered(5), "more"))
+            page, upto = await tail.page(1, 15)
+            assert page
+            return page.last, upto
+
+    assert async_to_sync(read)() == (20, 21)
+
+
 async def body_of(answer: Any) -> bytes:
     return b"".join([piece async for piece in answer.streaming_content])
 
@@ -124,23 +141,28 @@ def test_the_events_of_a_log_with_a_cut(api: APIClient, alice: Any) -> None:
     assert [event for event, _ in events(api, attempt, HTTP_LAST_EVENT_ID="3")] == ["state", "gap", "lines", "end"]
 
 
+def streams_of(attempt: Attempt, followers: int, **where: Any) -> tuple[list[list[Step]], int]:
+    """What each was told, and how many queries that took."""
+
+    async def crowd() -> list[list[Step]]:
+        return await asyncio.gather(*(steps_of(attempt, **where) for _ in range(followers)))
+
+    with CaptureQueriesContext(connection) as asked:
+        told: list[list[Step]] = async_to_sync(crowd)()
+    return told, len(asked)
+
+
 @pytest.mark.parametrize("stream", [None, "stderr"])
-def test_hundreds_follow_with_the_looks_of_one(alice: Any, stream: str | None) -> None:
-    def looks(followers: int) -> int:
-        attempt = make_attempt(alice)
-        at = write(attempt, numbered(30))
-        append(attempt, attempt.fence, at, numbered(30, "stderr"), "more")
-        finished(attempt)
-
-        async def crowd() -> list[list[Step]]:
-            return await asyncio.gather(*(steps_of(attempt, stream=stream) for _ in range(followers)))
-
-        with CaptureQueriesContext(
-            connection,
-        ) as asked:
-            told = async_to_sync(crowd)()
-        assert {len(steps) for steps in told} == {3}
-        assert len({id(steps[1]) for steps in told}) == 1, "pages are shared"
-        return len(asked)
-
-    assert looks(300) <= looks(1) + 3
+@pytest.mark.parametrize("width", [10, 10_000])  # of the first, the window has all; of the second, nothing
+def test_hundreds_follow_with_the_looks_of_one(alice: Any, stream: str | None, width: int) -> None:
+    attempt = make_attempt(alice)
+    at = write(attempt, [(b"x" * width, "stdout", n) for n in range(30)])
+    append(attempt, attempt.fence, at, [(b"y" * width, "stderr", n) for n in range(30)], "more")
+    finished(attempt)
+    _, looks_of_one = streams_of(attempt, 1, stream=stream)
+    told, looks = streams_of(attempt, 300, stream=stream)
+    assert looks <= looks_of_one + 4
+    for steps in zip(*told, strict=True):
+        assert len({id(step) for step in steps if isinstance(step, Lines)}) <= 1, "pages are shared"
+    lines = [line.n for step in told[0] if isinstance(step, Lines) for line in step.lines]
+    assert lines == list(range(31 if stream else 1, 61))

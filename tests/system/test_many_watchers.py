@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -50,6 +53,46 @@ def test_forty_open_streams_leave_the_api_answering(stack: RunningStack) -> None
         assert {watcher.result() for watcher in watchers} == {200}
     stack.http.post(f"/jobs/{job['id']}/cancel/")
     assert stack.wait(job)["state"] == "cancelled"
+
+
+def test_who_sends_slowly_has_no_thread_yet(stack: RunningStack) -> None:
+    address = urlsplit(stack.url)
+    head = f"POST /api/v1/jobs/ HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 100\r\n\r\n{{"
+    with contextlib.ExitStack() as sending:
+        for _ in range(THREADS):
+            door = sending.enter_context(socket.create_connection((address.hostname or "", address.port or 0)))
+            door.sendall(head.encode())
+        assert stack.http.get("/jobs/", timeout=SOON_SECONDS).status_code == 200
+
+
+def test_who_asks_for_the_head_of_a_stream_is_answered(stack: RunningStack) -> None:
+    job = stack.submit("sleep", "60")
+    for _ in range(2):  # over the same connection
+        answer = stack.http.head(f"/jobs/{job['id']}/logs/", headers={"Accept": "text/event-stream"})
+        assert answer.headers["content-type"] == "text/event-stream"
+    stack.http.post(f"/jobs/{job['id']}/cancel/")
+    assert stack.wait(job)["state"] == "cancelled"
+
+
+def test_a_hundred_wait_for_the_end_of_a_job(stack: RunningStack) -> None:
+    job = stack.submit("sh", "-c", "sleep 2; exit 3")
+    most = Most(stack.pid_of("web"))
+
+    async def wait(http: httpx.AsyncClient) -> int:
+        return int((await http.get(f"/api/v1/jobs/{job['id']}/wait/")).json()["exit_code"])
+
+    async def crowd() -> set[int]:
+        limits = httpx.Limits(max_connections=None)
+        headers = stack.http.headers
+        async with httpx.AsyncClient(base_url=stack.url, headers=headers, limits=limits, timeout=60) as http:
+            waiting = asyncio.gather(*(wait(http) for _ in range(100)))
+            while not waiting.done():
+                most.look()
+                await asyncio.sleep(0.05)
+            return set(await waiting)
+
+    assert asyncio.run(crowd()) == {3}
+    assert most.threads < THREADS
 
 
 def test_an_answered_request_leaves_no_connection_open(stack: RunningStack) -> None:

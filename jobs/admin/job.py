@@ -132,6 +132,7 @@ class JobAdmin(LookOnly[Job]):
             "job": job,
             "attempts": attempts[::-1],
             "attempt": attempts[-1] if attempts else None,
+            "logged": _asked_for(request, attempts),
             "waiting": waiting(job),
             "steps": timeline.steps(job, events),
             "steps_left_out": len(events) == EVENTS_MOST,
@@ -222,3 +223,8 @@ class JobAdmin(LookOnly[Job]):
         if request.method == "POST":
             again.retry_and_tell(request, [get_object_or_404(Job, pk=pk)])
         return HttpResponseRedirect(page("jobs_job_change", pk))
+
+
+def _asked_for(request: HttpRequest, attempts: list[Attempt]) -> Attempt | None:
+    """The attempt that `?attempt=` names, whose log is to be shown and no other's; None: the newest, and then the next."""
+    return next((attempt for attempt in attempts if str(attempt.number) == request.GET.get("attempt")), None)

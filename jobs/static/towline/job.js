@@ -1,18 +1,14 @@
 // A job's or an attempt's page: its log, and what the server says of it, renewed whenever the stream tells of a change.
 
-import { LogPanel } from "./log/panel.js";
+import { openLog } from "./log/open.js";
 
 const WAIT_MS = 200;
+const AGAIN_MS = 2000; // when the server does not answer
 let before = null;
 let due = null;
 
 const root = document.querySelector("[data-log]");
-if (root) {
-  const panel = new LogPanel(root, { onState: told, onEnd: ended });
-  panel.open().catch((error) => {
-    root.querySelector("[data-log-end]").textContent = `The log can't be shown: ${error.message}.`;
-  });
-}
+if (root) openLog(root, { onState: told, onEnd: ended });
 
 // The first word is what the page shows already, unless something happened in between.
 function told({ progress, ...state }) {
@@ -40,14 +36,14 @@ function pulled(progress) {
 
 const mebibytes = (bytes) => ((bytes || 0) / 1048576).toFixed(1);
 
-function renewSoon() {
-  due ??= setTimeout(renew, WAIT_MS);
+function renewSoon(ms = WAIT_MS) {
+  due ??= setTimeout(() => renew().catch(() => renewSoon(AGAIN_MS)), ms);
 }
 
 // The server's own page is the only renderer: its live parts replace ours.
 async function renew() {
   due = null;
-  const answer = await fetch(window.location.pathname, { headers: { Accept: "text/html" } });
+  const answer = await fetch(window.location.pathname + window.location.search, { headers: { Accept: "text/html" } });
   if (!answer.ok || answer.redirected) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const focused = document.activeElement?.id;

@@ -1,56 +1,69 @@
-// The log on a page: follows it live, scrolls back by pages, and says how it stands and how it ended.
+// The log on a page: which attempt is shown, how it stands, following it live or holding still.
 
-import { Lines } from "./lines.js";
 import { Source } from "./source.js";
+import { Text } from "./text.js";
+import { View } from "./view.js";
+import { counted, ending, put } from "./words.js";
 
-const LINES_MOST = 4000; // in the page at a time
-const PAGE = 1000;
-const NEAR = 300; // pixels from an edge at which more is fetched
 const SAY_MS = 250;
+const AGAIN_MS = 1000;
+const AGAIN_MS_MOST = 20000;
 
 export class LogPanel {
   // `onState(data)` and `onEnd(data)` tell the page what the stream told.
-  constructor(root, { onState = () => {}, onEnd = () => {} } = {}) {
-    const part = (name) => root.querySelector(`[data-log-${name}]`);
+  constructor(root, { onState, onEnd }) {
     this.root = root;
-    this.box = part("lines");
-    this.facts = part("facts");
-    this.foot = part("end");
-    this.button = part("follow");
-    this.download = part("download");
+    this.part = (name) => root.querySelector(`[data-log-${name}]`);
     this.attempt = Number(root.dataset.attempt) || 0; // 0: there is none yet
-    this.fixed = "fixed" in root.dataset;
+    this.fixed = "fixed" in root.dataset; // of this attempt alone
     this.following = true;
-    this.newest = 0; // the highest line number known of
     this.heardLast = 0; // by the stream
-    this.over = null;
-    this.lines = new Lines(this.box, LINES_MOST);
+    this.over = null; // how it ended
+    this.later = 0; // an attempt that began while we hold still at an earlier one
     this.on = { onState, onEnd };
+    this.watchers = []; // {lines(lines), begun(), filtered()}: who else wants to know
     this.source = new Source(root.dataset.url, this.heard(), () => this.position());
-    this.listen(part("first"), part("wrap"));
+    this.text = new Text(this.source, { came: () => this.came(), failed: (error) => this.failed(error) });
+    this.view = new View(this.part("lines"), this.text, {
+      moved: (how) => this.moved(how),
+      drawn: () => this.drawn(),
+    });
+    this.part("follow").addEventListener("click", () => this.toggle());
+    this.part("new").addEventListener("click", () => {
+      this.view.box.focus({ preventScroll: true }); // the button goes, and would take the focus with it
+      this.follow();
+    });
   }
 
-  async open() {
-    const wanted = hashLine();
-    if (this.fixed && "final" in this.root.dataset) return this.openFinal(wanted);
-    if (wanted && this.attempt) await this.goTo(wanted);
-    this.source.open();
-  }
-
-  // An attempt that is over has nothing to follow, and the job's stream would go on to the next attempt.
-  async openFinal(wanted) {
-    this.over = {};
-    const { next } = await this.source.page({ attempt: this.attempt, tail: 1 });
-    this.newest = next - 1;
-    await (wanted ? this.goTo(wanted) : this.follow());
+  // `place`: {first, last} to begin at; null: at the end.
+  async open(place) {
+    this.text.begin(this.attempt);
+    if (this.attempt) await this.learn();
+    this.heardLast = this.text.newest;
+    if (place && this.text.newest) this.goTo(place);
+    else this.follow();
+    if (!this.over) this.source.open();
     this.say();
   }
+
+  // What the attempt says of itself: how long its log is, where output is missing, when it began.
+  async learn() {
+    const facts = await this.source.attempt(this.attempt);
+    this.text.facts(facts);
+    this.view.look.start = this.text.start;
+    const { state, exit_code, verdict, log } = facts;
+    // The stream of a fixed attempt would have nothing to tell, and the job's goes on to the next one.
+    if (this.fixed && "final" in this.root.dataset) this.over = { state, exit_code, verdict, ...log };
+    if (this.over) this.view.look.size = this.text.newest;
+  }
+
+  // --- what the stream tells ------------------------------------------------------------------------------------------
 
   heard() {
     return {
       lines: (lines) => this.take(lines),
       state: (data) => this.stand(data),
-      gap: (data) => this.lines.note(`Gap: ${data.detail ?? data.reason ?? "output was lost"}`, "gap"),
+      gap: (gap) => this.missing(gap),
       end: (data) => this.finish(data),
       connected: (yes) => {
         this.connected = yes;
@@ -59,231 +72,170 @@ export class LogPanel {
     };
   }
 
-  // Where a stream begins that is opened anew: behind the last line heard, or with the last page.
+  // Where a stream begins that is opened anew: behind the last line heard.
   position() {
-    const from = this.heardLast ? { from: this.heardLast + 1 } : { tail: this.following ? PAGE : 1 };
-    return { attempt: this.attempt, ...from };
+    return { attempt: this.attempt, from: this.heardLast + 1 };
   }
 
   take(lines) {
-    this.heardLast = lines[lines.length - 1].n;
-    this.newest = Math.max(this.newest, this.heardLast);
-    if (this.following) {
-      if (!this.lines.append(lines)) this.fill();
-      this.toTheEnd();
-    } else {
-      this.lines.appendWhatFits(lines);
-    }
+    const fresh = this.later ? [] : lines.filter(({ n }) => n > this.heardLast);
+    if (!fresh.length) return;
+    this.text.append(this.heardLast, fresh);
+    this.heardLast = fresh.at(-1).n;
+    for (const watcher of this.watchers) watcher.lines(fresh);
+    this.view.drawSoon();
     this.say();
+  }
+
+  missing(gap) {
+    if (this.later) return;
+    this.text.missing(gap);
+    this.view.drawSoon();
   }
 
   stand(data) {
     this.state = data;
-    if (data.attempt && data.attempt !== this.attempt) this.begin(data.attempt);
+    if (data.attempt && data.attempt !== this.attempt) this.another(data.attempt);
     this.on.onState(data);
     this.say();
   }
 
-  // The job is tried again: its new attempt has a log of its own.
-  begin(attempt) {
-    if (this.fixed) {
-      this.source.close();
-      this.finish({});
+  // The job is tried again: the new attempt has a log of its own. Who holds still stays where they are.
+  another(attempt) {
+    if (this.attempt && (this.fixed || !this.following)) {
+      if (this.later !== attempt) this.announce(`Attempt ${attempt} has begun.`, attempt);
+      this.later = attempt;
       return;
     }
-    const again = this.attempt > 0;
+    if (this.attempt) this.announce(`Attempt ${attempt} begins. The log of attempt ${this.attempt}:`, this.attempt);
     this.attempt = attempt;
-    this.newest = this.heardLast = 0;
-    this.lines.clear();
-    if (again) this.lines.note(`Attempt ${attempt} begins. Earlier ones have their logs on pages of their own.`);
-    this.download.href = `${this.root.dataset.url}?attempt=${attempt}`;
+    this.heardLast = 0;
+    this.text.begin(attempt);
+    this.view.renew({ start: null, size: -1 });
+    for (const watcher of this.watchers) watcher.begun();
+    this.part("download").href = `${this.root.dataset.url}?attempt=${attempt}`;
     this.follow();
   }
 
-  finish(data) {
+  // A sentence, and the way to an attempt.
+  announce(text, attempt) {
+    const link = document.createElement("a");
+    link.href = `${this.root.dataset.page}?attempt=${attempt}`;
+    link.textContent = `Attempt ${attempt}`;
+    this.part("notice").replaceChildren(`${text} `, link);
+    this.part("notice").hidden = false;
+  }
+
+  async finish(data) {
     this.over = data;
     this.say();
     this.on.onEnd(data);
+    if (this.attempt) await this.learn().catch((error) => this.failed(error));
+    this.view.drawSoon();
   }
 
-  // --- moving about ------------------------------------------------------------------------------------------------
+  // --- moving about ---------------------------------------------------------------------------------------------------
 
-  async follow() {
+  follow() {
     this.setFollowing(true);
-    await this.fill();
-    this.toTheEnd();
+    this.view.showEnd();
   }
 
-  // Fetch what the window misses up to the newest line; live lines may come in between.
-  async fill() {
-    if (this.filling) return;
-    this.filling = true;
-    try {
-      while (this.following && this.lines.last < this.newest) await this.fetchTail();
-    } finally {
-      this.filling = false;
-      this.say();
-    }
-  }
-
-  async fetchTail() {
-    const start = this.newest - PAGE + 1;
-    const from = Math.max(1, start, this.lines.empty ? 1 : this.lines.last + 1);
-    const { lines } = await this.source.page({ attempt: this.attempt, from, limit: PAGE });
-    if (!lines.length) throw new Error(`no lines from ${from} on`);
-    if (lines[0].n > this.lines.last + 1) this.lines.clear();
-    this.lines.append(lines);
-    this.toTheEnd();
-  }
-
-  async goTo(n) {
+  hold() {
     this.setFollowing(false);
-    if (!this.lines.row(n)) {
-      const from = Math.max(1, n - PAGE / 2);
-      const { lines } = await this.source.page({ attempt: this.attempt, from, limit: PAGE });
-      if (!lines.length) return this.follow();
-      this.lines.clear();
-      this.lines.append(lines);
-      this.newest = Math.max(this.newest, this.lines.last);
-    }
-    this.point(n);
-    this.say();
+    this.view.hold();
   }
 
-  point(n) {
-    this.box.querySelector(".told")?.classList.remove("told");
-    const row = this.lines.row(n);
-    if (!row) return;
-    row.classList.add("told");
-    row.scrollIntoView({ block: n === 1 ? "start" : "center" });
-    this.lastTop = this.box.scrollTop;
+  toggle() {
+    if (this.following && !this.over) this.hold();
+    else this.follow();
   }
 
-  async more() {
-    if (this.fetching || this.lines.empty) return;
-    const { scrollTop, scrollHeight, clientHeight } = this.box;
-    const above = scrollTop < NEAR && this.lines.first > 1;
-    const below = scrollHeight - scrollTop - clientHeight < NEAR && this.lines.last < this.newest;
-    if (!above && !below) return;
-    this.fetching = true;
-    try {
-      await (above ? this.older() : this.newer());
-    } finally {
-      this.fetching = false;
-    }
+  // Show a line, or the first of several, and mark them. Beyond the end: the last one.
+  goTo({ first, last }) {
+    const n = Math.max(1, Math.min(first, this.text.newest));
+    this.setFollowing(false);
+    this.view.told = { first: n, last: Math.max(n, Math.min(last, this.text.newest)) };
+    this.view.showLine(n);
   }
 
-  async older() {
-    const from = Math.max(1, this.lines.first - PAGE);
-    const { lines } = await this.source.page({ attempt: this.attempt, from, limit: this.lines.first - from });
-    this.keepingPlace(() => this.lines.prepend(lines));
+  toFirst() {
+    this.setFollowing(false);
+    this.view.showLine(1);
   }
 
-  async newer() {
-    const { lines } = await this.source.page({ attempt: this.attempt, from: this.lines.last + 1, limit: PAGE });
-    this.keepingPlace(() => this.lines.append(lines));
+  // Lines of one stream alone, or of both (""), around the same place.
+  filter(stream) {
+    if (!this.following) this.view.anchor = { n: this.view.firstSeen, past: 0 };
+    this.text.filter(stream);
+    this.view.renew();
+    for (const watcher of this.watchers) watcher.filtered();
   }
 
-  // What the reader looks at stays where it is while lines come and go around it.
-  keepingPlace(change) {
-    const top = this.box.getBoundingClientRect().top;
-    const seen = [...this.box.children].find((row) => row.getBoundingClientRect().bottom > top);
-    const before = seen?.getBoundingClientRect().top;
-    change();
-    if (seen?.isConnected) this.box.scrollTop += seen.getBoundingClientRect().top - before;
-    this.lastTop = this.box.scrollTop;
-  }
-
-  toTheEnd() {
-    if (!this.following) return;
-    this.box.scrollTop = this.box.scrollHeight;
-    this.lastTop = this.box.scrollTop;
-  }
-
-  scrolled() {
-    const { scrollTop, scrollHeight, clientHeight } = this.box;
-    const atTheEnd = scrollHeight - scrollTop - clientHeight < 4;
-    if (this.following && scrollTop < this.lastTop - 4 && !atTheEnd) this.setFollowing(false);
-    else if (!this.following && atTheEnd && scrollTop > this.lastTop && this.lines.last === this.newest) this.setFollowing(true);
-    this.lastTop = scrollTop;
-    if (!this.following) this.more();
+  moved({ up, atBottom }) {
+    if (up && this.following) this.setFollowing(false);
+    else if (atBottom && !up && !this.following) this.follow();
   }
 
   setFollowing(yes) {
+    if (this.following && !yes) this.heldAt = this.text.newest;
     this.following = yes;
     this.say();
   }
 
-  // --- what it says ------------------------------------------------------------------------------------------------
+  // --- when more is known, and when it can't be -----------------------------------------------------------------------
+
+  came() {
+    this.trouble = "";
+    this.againMs = AGAIN_MS;
+    this.view.drawSoon();
+    this.say();
+  }
+
+  failed(error) {
+    this.trouble = error.message;
+    clearTimeout(this.again);
+    this.again = setTimeout(() => this.view.drawSoon(), this.againMs ?? AGAIN_MS);
+    this.againMs = Math.min((this.againMs ?? AGAIN_MS) * 2, AGAIN_MS_MOST);
+    this.say();
+  }
+
+  // --- what it says ---------------------------------------------------------------------------------------------------
+
+  drawn() {
+    const { atStart, atEnd, loading } = this.view.shown;
+    const bare = !this.view.list.firstChild;
+    const nothing = bare && atStart && atEnd && this.text.newest > 0;
+    const kept = this.text.stream ? `There is no line of ${this.text.stream}.` : "None of its lines are kept any more.";
+    put(this.part("hint"), nothing ? kept : bare && loading ? "Loading…" : "");
+  }
 
   // At most a few times a second: a screen reader must get a word in.
   say() {
     this.saying ??= setTimeout(() => {
       this.saying = null;
-      put(this.button, this.offer());
-      put(this.facts, `${this.attempt ? `attempt ${this.attempt}, ` : ""}${counted(this.newest)}`);
-      put(this.foot, this.standing());
+      put(this.part("follow"), this.offer());
+      put(this.part("facts"), `${this.attempt ? `attempt ${this.attempt}, ` : ""}${counted(this.text.newest)}`);
+      put(this.part("end"), this.standing());
+      const fresh = this.following ? 0 : this.text.newest - this.heldAt;
+      this.part("new").hidden = !fresh;
+      if (fresh) put(this.part("new"), `↓ ${counted(fresh, "new line")}`);
     }, SAY_MS);
   }
 
   // What the button does next.
   offer() {
     if (this.over) return "Last line";
-    const below = this.newest - this.lines.last;
-    return this.following ? "Pause" : below > 0 ? `Follow (${below} more)` : "Follow";
+    return this.following ? "Pause" : "Follow";
   }
 
   standing() {
-    if (this.over?.state) return ending(this.over);
-    if (this.over) return "This attempt is over.";
+    if (this.trouble) return `The log can't be read: ${this.trouble}. Trying again…`;
+    if (this.later) return `Attempt ${this.attempt} is over, attempt ${this.later} has begun.`;
+    if (this.over) return ending(this.over);
     if (this.connected === false) return "Not connected. Trying again…";
     if (this.state?.waiting_reason) return `Waits: ${this.state.waiting_reason}. Its output will appear here.`;
-    if (!this.newest) return "No output yet.";
-    return this.following ? "Following live." : "Paused: new lines are stored and not shown.";
+    if (!this.text.newest) return "No output yet.";
+    return this.following ? "Following live." : "Paused: new lines are stored, and shown when you go on.";
   }
-
-  listen(first, wrap) {
-    this.box.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    this.button.addEventListener("click", () => this.toggle());
-    first.addEventListener("click", () => this.goTo(1));
-    wrap.addEventListener("click", () => {
-      wrap.setAttribute("aria-pressed", String(this.box.classList.toggle("wrap")));
-      this.toTheEnd();
-    });
-    this.root.addEventListener("keydown", (event) => this.key(event));
-    window.addEventListener("hashchange", () => hashLine() && this.goTo(hashLine()));
-  }
-
-  key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const act = { f: () => this.toggle(), Home: () => this.goTo(1), End: () => this.follow() }[event.key];
-    if (!act) return;
-    event.preventDefault();
-    act();
-  }
-
-  toggle() {
-    if (this.following && !this.over) this.setFollowing(false);
-    else this.follow();
-  }
-}
-
-function ending({ state, exit_code, verdict, lines, complete }) {
-  const code = exit_code === null ? "" : `, exit code ${exit_code}`;
-  const why = verdict ? `: ${verdict.code}` : "";
-  const whole = complete === false ? ", with gaps" : complete ? ", complete" : "";
-  return `End: ${state}${why}${code}. ${counted(lines)}${whole}.`;
-}
-
-function counted(lines) {
-  return lines === 1 ? "1 line" : `${lines.toLocaleString("en")} lines`;
-}
-
-// Only when it is new: a live region repeats what is set again.
-function put(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function hashLine() {
-  return Number(/^#L(\d{1,15})$/.exec(window.location.hash)?.[1]) || 0;
 }

@@ -17,7 +17,8 @@ export class Source {
     if (this.closed) return;
     const stream = new EventSource(this.address({ ...this.position(), onward: 1 }));
     this.stream = stream;
-    const on = (name, told) => stream.addEventListener(name, (event) => told(JSON.parse(event.data)));
+    const on = (name, told) =>
+      stream.addEventListener(name, (event) => this.closed || told(JSON.parse(event.data)));
     stream.onopen = () => {
       this.retryMs = RETRY_MS;
       this.heard.connected(true);
@@ -48,14 +49,35 @@ export class Source {
   }
 
   // {lines, next, final}
-  async page(parameters) {
-    const answer = await fetch(this.address(parameters), { headers: { Accept: "application/json" } });
-    if (!answer.ok) throw new Error(`the log answered ${answer.status}`);
-    return answer.json();
+  page(parameters) {
+    return json(this.address(parameters));
+  }
+
+  // What the attempt says of itself: {state, started_at, log: {lines, gaps, …}, …}
+  attempt(number) {
+    return json(new URL(`../attempts/${number}/`, this.whole()));
+  }
+
+  // The address of the search over logs, beside the one of jobs.
+  search(parameters) {
+    return `${new URL("../../../logs/search/", this.whole())}?${asked(parameters)}`;
+  }
+
+  whole() {
+    return new URL(this.url, window.location.href);
   }
 
   address(parameters) {
-    const given = Object.entries(parameters).filter(([, value]) => value);
-    return `${this.url}?${new URLSearchParams(given)}`;
+    return `${this.url}?${asked(parameters)}`;
   }
+}
+
+function asked(parameters) {
+  return new URLSearchParams(Object.entries(parameters).filter(([, value]) => value));
+}
+
+async function json(address) {
+  const answer = await fetch(address, { headers: { Accept: "application/json" } });
+  if (!answer.ok) throw new Error(`the log answered ${answer.status}`);
+  return answer.json();
 }

@@ -14,7 +14,7 @@ from itertools import accumulate, takewhile
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Min, QuerySet, Sum
 
 from jobs.clock import Now
 from jobs.models import Attempt, Event, LogChunk
@@ -27,6 +27,7 @@ from .sizes import stored_bytes
 log = logging.getLogger(__name__)
 BATCH = 200  # attempts in a transaction
 BATCH_CHUNKS = 2_000  # or so many chunks, but one attempt at least
+REFUSALS_MOST = 3
 Tell = Callable[[int], None]
 
 
@@ -82,13 +83,12 @@ def what_is_due() -> Round:
 def retention_round(tell: Tell = lambda attempts: None) -> Round:
     """Drop whatever is due, in short transactions. `tell` hears of each batch how many attempts it had."""
     did = Round()
-    did.objects_left += len(remove_objects(left_over()))
     for rule in rules():
         while dropped := drop_some(rule):
             for attempt in dropped:
                 did.add(rule, attempt)
-            did.objects_left += len(remove_objects(dropped))
             tell(len(dropped))
+    did.objects_left = remove_objects(to_remove())
     return did
 
 
@@ -118,22 +118,35 @@ def _with_few_chunks(attempts: list[Attempt], most: int) -> list[Attempt]:
     return attempts[: max(1, len(list(takewhile(lambda n: n <= most, so_far))))]
 
 
-def left_over() -> Iterable[Attempt]:
-    """Dropped by somebody who was killed, or whom the storage failed, before the object was gone."""
-    return Attempt.objects.filter(log_dropped_at__isnull=False, log_object__gt="").only("log_object")
+def to_remove() -> QuerySet[Attempt]:
+    """Dropped, and the object is still named: just now, or by somebody who was killed or whom the storage failed."""
+    found = Attempt.objects.filter(log_dropped_at__isnull=False, log_object__gt="")
+    return found.order_by("-log_dropped_at", "pk").only("log_object")
 
 
-def remove_objects(attempts: Iterable[Attempt]) -> list[str]:
-    """Remove from the storage what dropped attempts name; answers the names that it did not let go of."""
-    refused: list[str] = []
+def remove_objects(attempts: Iterable[Attempt]) -> int:
+    """Remove from the storage what dropped attempts name; answers how many stay.
+
+    A storage that refuses REFUSALS_MOST in a row is not asked further: each answer may take it a minute.
+    """
+    stay = in_a_row = 0
     for attempt in attempts:
-        # Somebody who packed it may have been killed before it was named.
-        name = attempt.log_object or vault.name_of(attempt)
-        try:
-            vault.remove(name)
-        except Exception as error:  # noqa: BLE001 - any storage may stand behind the name, with errors of its own
-            log.warning("the log %s stays in the storage until the next round: %s", name, error)
-            refused.append(name)
+        name = attempt.log_object
+        if not name:
             continue
-        Attempt.objects.filter(pk=attempt.pk, log_object=name).update(log_object="", log_object_bytes=0)
-    return refused
+        if in_a_row < REFUSALS_MOST and _removed(name):
+            Attempt.objects.filter(pk=attempt.pk, log_object=name).update(log_object="", log_object_bytes=0)
+            in_a_row = 0
+        else:
+            stay += 1
+            in_a_row += 1
+    return stay
+
+
+def _removed(name: str) -> bool:
+    try:
+        vault.remove(name)
+    except Exception as error:  # noqa: BLE001 - any storage may stand behind the name, with errors of its own
+        log.warning("the log %s stays in the storage until the next round: %s", name, error)
+        return False
+    return True

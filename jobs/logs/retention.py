@@ -125,7 +125,7 @@ def to_remove() -> QuerySet[Attempt]:
 
 
 def remove_objects(attempts: Iterable[Attempt]) -> int:
-    """Remove from the storage what dropped attempts name; answers how many stay.
+    """Remove from the storage what dropped attempts name; answers how many objects stay.
 
     A storage that refuses REFUSALS_MOST in a row is not asked further: each answer may take it a minute.
     """

@@ -213,6 +213,7 @@ class AnyCap(TestCase):
         assert len(gaps) == (1 if missing else 0)
         assert size <= most + 2 * CHUNK_LONGEST
         if missing:
+            assert size > most - CHUNK_LONGEST
             head = sum(len(line[0]) for line in lines[: missing[0] - 1])
             assert most // 2 <= head <= most // 2 + CHUNK_LONGEST
         seal = sealing(attempt, tally)[1]

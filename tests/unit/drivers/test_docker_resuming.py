@@ -75,7 +75,7 @@ def since(messages: list[Message], cursor: Cursor) -> list[Message]:
 
 
 @OFTEN
-@given(logs(parts=True), st.lists(st.integers(1, 500), min_size=1, max_size=5))
+@given(logs(parts=True), st.lists(st.integers(1, 3000), min_size=1, max_size=5))
 def test_lines_and_cursors_are_the_same_however_the_stream_is_cut(messages: list[Message], steps: list[int]) -> None:
     whole, cut = lines_of(read(messages)), lines_of(read(messages, steps=steps))
     assert [(line, line.cursor) for line in cut] == [(line, line.cursor) for line in whole]

@@ -193,6 +193,22 @@ def test_who_holds_still_stays_at_their_attempt_and_is_told_of_the_next(browser:
     assert words(browser, ".tabs [aria-current]") == "Attempt 2"
 
 
+def test_the_page_of_an_attempt_ends_with_it(browser: Chrome, stack: RunningStack) -> None:
+    gate, once = stack.data_dir / "gate-alone", stack.data_dir / "once-alone"
+    first = f"touch {once}; echo first; until [ -e {gate} ]; do sleep 0.05; done; exit 1"
+    twice = {"max_attempts": 2, "backoff": 0.1, "on": ["user"]}
+    job = stack.submit("sh", "-c", f"if [ -e {once} ]; then echo second; else {first}; fi", retry=twice)
+    stack.until(job, lambda shown: shown["state"] == "running")
+    attempt = stack.http.get(f"/jobs/{job['id']}/attempts/").json()["results"][0]["id"]
+    browser.get(f"{stack.url}/admin/jobs/attempt/{attempt}/change/")
+    eventually(lambda: lines(browser) == [(1, "first")])
+    gate.touch()
+    eventually(lambda: "Attempt 1 is over, attempt 2 has begun." in words(browser, ".log .end"))
+    eventually(lambda: words(browser, "#state") == "failed")
+    press(browser, "[data-log-notice] a")
+    eventually(lambda: lines(browser) == [(1, "second")])
+
+
 def test_a_waiting_job_says_for_what_and_learns_of_its_cancel(browser: Chrome, stack: RunningStack) -> None:
     job = stack.submit("true", requires={"disk": "unobtainium"})
     open_job(browser, stack, job)

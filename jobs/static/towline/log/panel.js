@@ -16,6 +16,7 @@ export class LogPanel {
     this.part = (name) => root.querySelector(`[data-log-${name}]`);
     this.attempt = Number(root.dataset.attempt) || 0; // 0: there is none yet
     this.fixed = "fixed" in root.dataset; // of this attempt alone
+    this.alone = this.fixed && root.dataset.page !== window.location.pathname; // on a page of its own
     this.following = true;
     this.heardLast = 0; // by the stream
     this.over = null; // how it ended
@@ -105,6 +106,8 @@ export class LogPanel {
     if (this.attempt && (this.fixed || !this.following)) {
       if (this.later !== attempt) this.announce(`Attempt ${attempt} has begun.`, attempt);
       this.later = attempt;
+      if (this.alone) this.source.close(); // on an attempt's own page nothing more can come
+      if (this.alone) this.on.onEnd({});
       return;
     }
     if (this.attempt) this.announce(`Attempt ${attempt} begins. The log of attempt ${this.attempt}:`, this.attempt);

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -185,8 +186,8 @@ def show(found: Delivered, console: Console) -> None:
 
 def as_markdown(found: Delivered) -> list[str]:
     lines = [
-        f"{found.title}; from the write in the job to the line in the client. Load of the machine before and after: "
-        f"{found.load[0]:.1f}, {found.load[1]:.1f}.",
+        f"`make bench-delivery`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. {found.title}; from the write in the job to the line "
+        f"in the client. {os.cpu_count()} cpus, load before and after: {found.load[0]:.1f}, {found.load[1]:.1f}.",
         "",
         "|  |  |",
         "|---|---:|",

@@ -65,7 +65,7 @@ class LogSearch(APIView):
             headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
             body = _as_found(found, searched, limit)
             return StreamingHttpResponse(body, content_type=JsonLines.media_type, headers=headers)
-        hits, more = _page(found, limit)
+        hits, more = _found_within(found, limit, PAGE_SECONDS)
         place = _next_place(hits, searched, limit) if more else None
         following = replace_query_param(request.build_absolute_uri(), "cursor", _cursor(place)) if place else None
         shown = {
@@ -77,22 +77,10 @@ class LogSearch(APIView):
         return HttpResponse(orjson.dumps(shown), content_type="application/json")
 
 
-def _page(found: Iterator[Hit | None], limit: int) -> tuple[list[Hit], bool]:
-    """Hits, and whether there may be more."""
-    hits: list[Hit] = []
-    until = time.monotonic() + PAGE_SECONDS
-    for hit in found:
-        if hit:
-            hits.append(hit)
-        if len(hits) >= limit or time.monotonic() >= until:
-            return hits, True
-    return hits, False
-
-
 async def _as_found(found: Iterator[Hit | None], searched: Searched, limit: int) -> AsyncIterator[bytes]:
     matches, more, told_at, last = 0, True, time.monotonic(), None
     while more and matches < limit:
-        hits, more = await look(_burst, found, limit - matches)
+        hits, more = await look(_found_within, found, limit - matches, BURST_SECONDS)
         matches += len(hits)
         last = hits[-1] if hits else last
         if hits:
@@ -105,10 +93,10 @@ async def _as_found(found: Iterator[Hit | None], searched: Searched, limit: int)
     yield orjson.dumps({**end, "searched": _told(searched)}) + b"\n"
 
 
-def _burst(found: Iterator[Hit | None], most: int) -> tuple[list[Hit], bool]:
-    """What is found within a moment, in a thread; a step at least. False: that was all."""
+def _found_within(found: Iterator[Hit | None], most: int, seconds: float) -> tuple[list[Hit], bool]:
+    """Hits of so long, a step at least; and whether there may be more."""
     hits: list[Hit] = []
-    until = time.monotonic() + BURST_SECONDS
+    until = time.monotonic() + seconds
     for hit in found:
         if hit:
             hits.append(hit)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
@@ -114,6 +114,9 @@ class Handler(ASGIHandler):
             if not sending.done():
                 sending.cancel()
         await asyncio.gather(sending, gone, return_exceptions=True)
+        # Django does not close it, and a view and its response hold each other: it would be open until the next collection.
+        if isinstance(body := getattr(response, "_iterator", None), AsyncGenerator):
+            await body.aclose()
         if not sending.cancelled():
             sending.result()
 

@@ -6,9 +6,10 @@ import logging
 import time
 
 from .collecting import Collector
-from .drivers.protocol import Handle, Metered, Observation, Phase, Unavailable, Unreadable
+from .drivers.protocol import Handle, Observation, Phase, Unavailable, Unreadable
 from .grip import Grip, Left
 from .pump import Pump
+from .sampling import Sampler
 from .stopping import Stopper
 
 log = logging.getLogger(__name__)
@@ -16,8 +17,6 @@ CHUNK_BYTES = 1024 * 1024
 CHUNK_SECONDS = 0.05  # a lone line is stored at once; in a flood a chunk holds what came in this time
 TICK_SECONDS = 0.5
 UNREADABLE_MOST = 4
-FIRST_SAMPLE_SECONDS = 0.3  # soon: short jobs have peaks, too
-SAMPLE_SECONDS = 2.0
 
 
 class Follower:
@@ -28,7 +27,7 @@ class Follower:
         self._stopper = Stopper(grip, handle)
         self._over = False  # it has ended by itself: nothing is left to be stopped
         self._unreadable = 0  # times in a row
-        self._sample_at = time.monotonic() + FIRST_SAMPLE_SECONDS
+        self._sampler = Sampler(grip, handle)
 
     def follow(self) -> Observation:
         """The last look at the container. The end of a stream says nothing; over is: seen exited, then read to the end.
@@ -109,15 +108,4 @@ class Follower:
             raise Left
         if not self._over:
             self._stopper.tend()
-        if isinstance(self.grip.driver, Metered) and time.monotonic() >= self._sample_at:
-            self._sample(self.grip.driver)
-
-    def _sample(self, meter: Metered) -> None:
-        self._sample_at = time.monotonic() + SAMPLE_SECONDS
-        try:
-            now = meter.usage(self.handle)
-        except Unavailable:
-            return
-        if now:
-            peak = max(now.memory_peak_bytes, self.grip.usage.get("memory_peak_bytes", 0))
-            self.grip.usage.update(memory_peak_bytes=peak, cpu_seconds=round(now.cpu_seconds, 3))
+        self._sampler.tend()

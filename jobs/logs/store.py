@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from jobs.clock import Now
 from jobs.failpoints import reach
@@ -20,6 +22,7 @@ from .gaps import Gap, Gaps, added, cut_of
 from .squeezing import expand, squeeze
 
 CHUNK_BYTES = 1024 * 1024
+_lock = threading.Lock()
 CHUNKS_OF_MOST = 16  # what is cut goes by whole chunks: of all that is kept a chunk is to be so small a share
 
 
@@ -63,7 +66,7 @@ def append(
         missing = added(missing, gap)
     end = Position(at.lines + block.lines, at.bytes + len(block.data), cursor, missing)
     chunks = _chunks(attempt.pk, at, block)  # compressed before the transaction: SQLite has one writer
-    with transaction.atomic():
+    with _turn(), transaction.atomic():
         ours = Attempt.objects.filter(pk=attempt.pk, fence=fence, log_lines=at.lines, log_sealed_at=None)
         if not ours.update(log_cursor=cursor, log_lines=end.lines, log_bytes=end.bytes, **_changed(at.gaps, missing)):
             raise Fenced
@@ -73,6 +76,11 @@ def append(
         reach("chunk_before_commit")
     reach("chunk_after_commit")
     return end
+
+
+def _turn() -> AbstractContextManager[object]:
+    """SQLite lets one write, and the others sleep and ask again: those of one process rather queue, and are woken."""
+    return _lock if connection.vendor == "sqlite" else nullcontext()
 
 
 def _chunks(attempt_id: int, at: Position, block: Block) -> list[LogChunk]:

@@ -1,8 +1,9 @@
 // Asks the search, shows hits as they are found, a group for each attempt, and goes on behind the last when asked to.
 
-import { Marker } from "./marker.js";
+import { marked, patternOf } from "../log/marks.js";
 
 const LIMIT = 500;
+const SHOWN_MOST = 4000; // characters of a line
 const OURS = ["q", "regex", "ignore_case", "stream"];
 
 class Page {
@@ -13,7 +14,8 @@ class Page {
     this.more = section.querySelector(".more button");
     this.more.addEventListener("click", () => this.search(this.next));
     this.asked = new URLSearchParams(location.search);
-    this.marker = new Marker(this.asked.get("q"), this.asked.has("regex"), this.asked.has("ignore_case"));
+    const [query, regex, ignoreCase] = [this.asked.get("q"), this.asked.has("regex"), this.asked.has("ignore_case")];
+    this.pattern = patternOf({ query, regex, ignoreCase });
     this.found = 0;
     this.done = { attempts: 0, bytes: 0, passed_over_bytes: 0 };
   }
@@ -86,7 +88,8 @@ class Page {
     const time = make("time", "", row.time.slice(0, 23).replace("T", " "));
     time.dateTime = row.time;
     const text = make("span", "text");
-    text.append(...this.marker.marked(row.text.slice(0, 4000)));
+    const stretches = marked([{ text: row.text.slice(0, SHOWN_MOST) }], this.pattern);
+    text.append(...stretches.map(({ text: part, hit }) => (hit ? make("mark", "", part) : part)));
     item.append(number, time, text);
     return item;
   }

@@ -22,7 +22,7 @@ from jobs.states import AttemptState, JobState
 from jobs.verdicts import Verdict
 
 # A command closes its connection when it ends, and with it a transaction that a test would be in.
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 Manage = Callable[..., tuple[int, str, str]]
 
 

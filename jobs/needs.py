@@ -56,7 +56,7 @@ class Needs:
         """Of a stored spec, i.e. with defaults filled in."""
         resources = spec["resources"]
         return cls(
-            runtime=spec["runtime"],
+            runtime=spec["runtime"] or ("docker" if spec.get("tty") else None),
             arch=spec["arch"],
             region=spec["region"],
             requires=frozenset(spec["requires"].items()),

@@ -147,6 +147,7 @@ class JobSpec(_Strict):
     working_dir: Annotated[Text, Field(max_length=4096)] | None = None
     user: Annotated[Text, Field(min_length=1, max_length=128)] | None = None
     stdin: Annotated[Text, Field(max_length=1024 * 1024)] | None = None
+    tty: bool = False
     runtime: Annotated[str, Field(max_length=20)] | None = None
     arch: Annotated[str, Field(pattern=r"^[a-z0-9]+(/v[0-9]+)?$", max_length=20)] | None = None
     region: Annotated[Label, Field(min_length=1, max_length=50)] | None = None
@@ -256,6 +257,14 @@ class JobSpec(_Strict):
                 raise ValueError(
                     f"secrets.{n}: {secret.env} is in env, too: remove it there, or choose another env here"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _terminal_where_there_is_one(self) -> Self:
+        if self.tty and self.stdin is not None:
+            raise ValueError("tty: a terminal has no end of input to tell stdin by: leave out one of them")
+        if self.tty and self.runtime == "process":
+            raise ValueError("tty: the process runtime has no terminal to give: leave it out, or choose docker")
         return self
 
     @model_validator(mode="after")

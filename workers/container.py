@@ -42,6 +42,7 @@ def container_spec(
         working_dir=spec.working_dir,
         user=spec.user,
         stdin=spec.stdin,
+        tty=spec.tty,
         cpus=wants.cpus,
         memory_bytes=to_bytes(wants.memory),
         disk_bytes=to_bytes(wants.disk) if wants.disk is not None else None,

@@ -12,7 +12,7 @@ from jobs.models import Attempt, Event, Job
 from jobs.waiting import waiting
 
 SPEC_FIELDS = (
-    "name", "project", "image", "command", "entrypoint", "script", "env", "working_dir", "user", "stdin", "runtime",
+    "name", "project", "image", "command", "entrypoint", "script", "env", "working_dir", "user", "stdin", "tty", "runtime",
     "arch", "region", "labels", "requires", "resources", "timeouts", "retry", "priority", "concurrency", "after",
     "run_at", "network", "read_only", "secrets", "volumes", "inputs", "outputs",
 )  # fmt: skip

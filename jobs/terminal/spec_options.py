@@ -67,6 +67,7 @@ def add_spec_options(parser: ArgumentParser) -> None:
         "--volume", dest="volumes", action="append", metavar="SRC:DST[:rw]", help="a folder that is allowed; repeatable"
     )
     group.add_argument("--read-only", action="store_true", default=None, help="nothing but /tmp can be written")
+    group.add_argument("--tty", action="store_true", default=None, help="give it a terminal: colours, progress bars")
     group.add_argument("--entrypoint", metavar="PROGRAM", help="instead of the image's own")
     group.add_argument("--script", metavar="FILE", help="run this file in the container instead of a command")
     group.add_argument("--stdin", metavar="FILE", help="its text is the job's input; - is this command's own")
@@ -85,6 +86,7 @@ def body_of(image: str | None, command: list[str], options: Mapping[str, Any]) -
     _put(body, "retry.on", options["retry.on"])
     _put(body, "after", options["after"])
     _put(body, "read_only", options["read_only"])
+    _put(body, "tty", options["tty"])
     _put(body, "volumes", options["volumes"])
     _put(body, "secrets", options["secrets"] and [_secret(text) for text in options["secrets"]])
     _put_pairs(body, options)

@@ -101,3 +101,19 @@ def test_what_is_gone_or_never_ran_has_no_output(yard: Yard) -> None:
     assert list(read(yard.driver, failed, None)) == []
     yard.driver.remove(failed)
     assert list(read(yard.driver, failed, None)) == []
+
+
+def test_a_terminal_keeps_every_byte_of_its_one_stream(yard: Yard) -> None:
+    script = r"test -t 1 && test -t 2 && printf 'ABCDEFGHIJ\n\033[31mred\n10%%\r20%%\r\n'; echo err >&2; printf last"
+    ran = yard.run("sh", "-c", script, tty=True)
+    assert ran.output == b"ABCDEFGHIJ\r\n\x1b[31mred\r\n10%\r20%\r\r\nerr\r\nlast"
+    assert {line.stream for line in ran.lines} == {"stdout"}
+    long = yard.run("sh", "-c", "head -c 100000 /dev/zero | tr '\\0' x; echo; echo next", tty=True)
+    assert long.output == b"x" * 100_000 + b"\r\nnext\r\n"
+
+
+def test_a_flood_on_a_terminal_goes_on_from_anywhere(yard: Yard) -> None:
+    ran = yard.run("seq", "1", "20000", tty=True, cpus=2)
+    assert ran.output == NUMBERS.replace(b"\n", b"\r\n")
+    for number in (0, 7777, len(ran.lines) - 2):
+        assert list(read(yard.driver, ran.seen.handle, ran.lines[number].cursor)) == ran.lines[number + 1 :]

@@ -72,6 +72,7 @@ class ContainerSpec:
     working_dir: str | None = None
     user: str | None = None
     stdin: str | None = None
+    tty: bool = False  # a terminal: one stream, lines end in CR LF
     cpus: float = 1.0
     memory_bytes: int = 512 * 1024**2
     disk_bytes: int | None = None

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from jobs.needs import Needs
 from jobs.quantities import MIB, to_bytes
 from jobs.spec import field_errors, parse_spec
 
 WHOLE: dict[str, Any] = {
     "name": "hello", "project": "default",
     "image": "busybox:1.36", "command": ["sh", "-c", "echo hello"], "entrypoint": None, "script": None,
-    "env": {"A": "b"}, "working_dir": None, "user": None, "stdin": None,
+    "env": {"A": "b"}, "working_dir": None, "user": None, "stdin": None, "tty": False,
     "runtime": None, "arch": None, "region": None, "labels": {"team": "ml"}, "requires": {"disk": "ssd"},
     "resources": {"cpus": 1, "memory": "512Mi", "disk": None, "gpus": 0, "pids": 512, "shm": "64Mi"},
     "timeouts": {"queue": None, "start": 600, "run": 3600, "idle": None, "grace": 10},
@@ -174,3 +175,9 @@ def test_no_input_is_too_strange_for_an_answer(data: Any) -> None:
 )
 def test_quantities_mean_what_they_do_in_kubernetes(text: int | str, size: int) -> None:
     assert to_bytes(text) == size
+
+
+def test_a_terminal_is_dockers_and_takes_no_stdin() -> None:
+    assert list(errors_of({"image": "busybox", "tty": True, "stdin": "x"})) == ["tty"]
+    assert list(errors_of({"image": "busybox", "tty": True, "runtime": "process"})) == ["tty"]
+    assert Needs.of(parse_spec({"image": "busybox", "tty": True}).model_dump(mode="json")).runtime == "docker"

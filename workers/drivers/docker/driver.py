@@ -20,6 +20,7 @@ from workers.drivers.docker.images import ImageStore
 from workers.drivers.docker.locks import HostLocks
 from workers.drivers.docker.logs import LogReader
 from workers.drivers.docker.refusals import NO_GPU
+from workers.drivers.docker.request import LABEL_TTY
 from workers.drivers.docker.start import Starter
 from workers.drivers.docker.top import ARGUMENTS, processes_of
 from workers.drivers.docker.usage import usage_of
@@ -118,12 +119,13 @@ class DockerDriver:
 
     def logs(self, handle: Handle, after: str | None) -> Iterator[Output]:
         """See the protocol. Live while it runs; once it is over, the rest from the file, which a live stream may leave out."""
-        phase = self._look(handle).phase
+        seen = self._look(handle)
+        phase, terminal = seen.phase, LABEL_TTY in seen.labels
         if phase is Phase.GONE:
             yield Missing("removed")
         if phase in (Phase.RUNNING, Phase.EXITED):
             with asking(f"read the log of {handle.name}"):
-                yield from self._reader(handle, after, follow=phase is Phase.RUNNING)
+                yield from self._reader(handle, after, follow=phase is Phase.RUNNING, terminal=terminal)
 
     def stop(self, handle: Handle, grace_seconds: float) -> None:
         with asking(f"stop {handle.name}"):
@@ -170,13 +172,13 @@ class DockerDriver:
             except NotFound:
                 return observe.gone(handle)
 
-    def _reader(self, handle: Handle, after: str | None, *, follow: bool) -> LogReader:
+    def _reader(self, handle: Handle, after: str | None, *, follow: bool, terminal: bool) -> LogReader:
         def open_log(asked: Mapping[str, str | int], read_seconds: float) -> Response:
             path = f"/containers/{handle.uid}/logs"
             return self._connection.request("GET", path, params=asked, read_seconds=read_seconds, stream=True)
 
         quirk = loses_newlines(self._known())
-        return LogReader(open_log, after, follow, self._silence, SEARCH_SECONDS, self._log_bytes, quirk)
+        return LogReader(open_log, after, follow, self._silence, SEARCH_SECONDS, self._log_bytes, quirk, terminal)
 
     def _with_last_words_of_init(self, seen: Observation) -> Observation:
         """With the init's line about a command that it could not execute: the engine itself knows only the exit code.

@@ -23,6 +23,7 @@ from workers.drivers.docker.connection import socket_of
 from workers.drivers.docker.cursor import RACE_NS, Cursor
 from workers.drivers.docker.frames import Frames
 from workers.drivers.docker.joining import CursorNotFoundError, joined
+from workers.drivers.docker.terminal import Terminal
 from workers.drivers.output import Batch, Missing, Output
 
 # Asking for the last few costs the engine nothing, asking `since` a scan of the whole file.
@@ -40,7 +41,8 @@ class LogReader:
 
     `follow` goes on live until the engine ends the stream or is silent for `silence_seconds`; without it the log is
     read to its end, an unfinished last line included. `patience_seconds`: how long the engine may search a long log
-    before its first word. `rotated_bytes`: the size at which it rotates its file. `loses_newlines`: see `Frames`.
+    before its first word. `rotated_bytes`: the size at which it rotates its file. `loses_newlines`: see `Frames`. `terminal`: the
+    container has one, see `Terminal`.
     """
 
     open_log: OpenLog
@@ -50,6 +52,7 @@ class LogReader:
     patience_seconds: float
     rotated_bytes: int
     loses_newlines: bool = False
+    terminal: bool = False
     _newest: tuple[int, int] | None = field(default=None, init=False)  # message at the end of what was read
 
     def __iter__(self) -> Iterator[Output]:
@@ -147,6 +150,10 @@ class LogReader:
             yield batch
 
     def _payload(self, part: Mapping[str, str | int], *, live: bool, searching: bool) -> Iterator[bytes]:
+        pieces = self._body(part, live=live, searching=searching)
+        return _framed(pieces, Terminal(loses_newlines=self.loses_newlines)) if self.terminal else pieces
+
+    def _body(self, part: Mapping[str, str | int], *, live: bool, searching: bool) -> Iterator[bytes]:
         first_seconds = self.silence_seconds if live and not searching else self.patience_seconds
         asked = {"stdout": 1, "stderr": 1, "timestamps": 1, "follow": int(live), **part}
         with closing(self.open_log(asked, first_seconds)) as response:
@@ -154,3 +161,9 @@ class LogReader:
                 if number == 0 and live:
                     socket_of(response).settimeout(self.silence_seconds)
                 yield data
+
+
+def _framed(pieces: Iterator[bytes], terminal: Terminal) -> Iterator[bytes]:
+    for piece in pieces:
+        yield terminal.feed(piece)
+    yield terminal.flush()

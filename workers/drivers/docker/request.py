@@ -24,6 +24,7 @@ CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "
 SCRIPT_DIR = "/towline"
 SCRIPT = f"{SCRIPT_DIR}/script"
 LABEL_DISK = "towline.disk-quota"
+LABEL_TTY = "towline.tty"  # tells who reads its log that there are no frames
 _IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -33,7 +34,8 @@ def create_body(spec: ContainerSpec, log_bytes: int) -> dict[str, Any]:
         "Image": explicit(spec.image),
         **_process(spec),
         "Env": [f"{key}={value}" for key, value in spec.env.items()],
-        "Labels": dict(spec.labels),
+        "Labels": {**spec.labels, **({LABEL_TTY: "true"} if spec.tty else {})},
+        "Tty": spec.tty,
         "User": spec.user,
         "WorkingDir": spec.working_dir,
         **(_stdin() if spec.stdin is not None else {}),

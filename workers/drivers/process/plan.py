@@ -55,6 +55,8 @@ def _require_what_we_have(spec: ContainerSpec) -> None:
     """A limit that is missing is a pity; a wall that is missing would be a lie."""
     if spec.network != "bridge" or spec.read_only:
         raise _invalid("the process runtime has only the host's own network and file system", "Run it in Docker.")
+    if spec.tty:
+        raise _invalid("the process runtime has no terminal to give", "Leave tty out, or run it in Docker.")
     if spec.gpus:
         raise _invalid("the process runtime hands out no gpus", "Run it in Docker.")
     if any(mount.target != mount.source or mount.read_only for mount in spec.mounts):

@@ -41,8 +41,8 @@ class LogReader:
 
     `follow` goes on live until the engine ends the stream or is silent for `silence_seconds`; without it the log is
     read to its end, an unfinished last line included. `patience_seconds`: how long the engine may search a long log
-    before its first word. `rotated_bytes`: the size at which it rotates its file. `loses_newlines`: see `Frames`. `terminal`: the
-    container has one, see `Terminal`.
+    before its first word. `rotated_bytes`: the size at which it rotates its file. `loses_newlines`: see
+    `Frames`. `terminal`: the container has one, see `Terminal`.
     """
 
     open_log: OpenLog

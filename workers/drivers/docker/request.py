@@ -35,10 +35,10 @@ def create_body(spec: ContainerSpec, log_bytes: int) -> dict[str, Any]:
         **_process(spec),
         "Env": [f"{key}={value}" for key, value in spec.env.items()],
         "Labels": {**spec.labels, **({LABEL_TTY: "true"} if spec.tty else {})},
-        "Tty": spec.tty,
         "User": spec.user,
         "WorkingDir": spec.working_dir,
         **(_stdin() if spec.stdin is not None else {}),
+        **({"Tty": True} if spec.tty else {}),
         "HostConfig": _host_config(spec, log_bytes),
     }
 

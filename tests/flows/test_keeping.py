@@ -134,8 +134,19 @@ def test_the_log_is_hashed_outside_of_the_transaction_that_ends_the_job() -> Non
 
 def test_a_log_that_grew_while_it_was_hashed_is_not_sealed() -> None:
     attempt = claimed()
-    Attempt.objects.filter(pk=attempt.pk).update(log_lines=1)
-    assert not finish(attempt, attempt.fence, Ending(AttemptState.SUCCEEDED, 0))
+    at = append(attempt, attempt.fence, Position(), [(b"line\n", "stdout", 1)], "c")
+    grown: list[bool] = []
+
+    def grow(execute: Any, sql: str, *rest: Any) -> Any:
+        answer = execute(sql, *rest)
+        if "jobs_logchunk" in sql and not grown:
+            grown.append(True)
+            append(attempt, attempt.fence, at, [(b"more\n", "stdout", 2)], "d")
+        return answer
+
+    with connection.execute_wrapper(grow):
+        assert not finish(attempt, attempt.fence, Ending(AttemptState.SUCCEEDED, 0))
+    assert grown and finish(attempt, attempt.fence, Ending(AttemptState.SUCCEEDED, 0))
 
 
 def test_a_pause_after_a_wake_is_a_pause_again(tmp_path: Path) -> None:

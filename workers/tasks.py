@@ -45,7 +45,8 @@ def reconcile() -> None:
 
 @shared_task(name="workers.pack_logs", ignore_result=True, send_events=False)
 def pack_logs() -> None:
-    packing.pack_for(PACK_SECONDS, settings.TOWLINE.TOWLINE_LOG_PACK_AFTER_SECONDS)
+    if settings.TOWLINE.packs_logs:
+        packing.pack_for(PACK_SECONDS, settings.TOWLINE.TOWLINE_LOG_PACK_AFTER_SECONDS)
 
 
 @shared_task(name="workers.retention", ignore_result=True, send_events=False)

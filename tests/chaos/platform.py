@@ -233,6 +233,7 @@ class Platform:
             # Longer than both workers are ever away at once: here nothing may be lost.
             TOWLINE_ADOPTION_GRACE_SECONDS="30",
             TOWLINE_LOG_PACK_AFTER_SECONDS="0",
+            TOWLINE_LOG_STORAGE=str(self.folder / "job-logs"),
             TOWLINE_VOLUMES=str(self.probes),
         )
         return env | ({"DATABASE_URL": self.database_url} if self.database_url else {})

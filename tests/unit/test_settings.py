@@ -87,3 +87,11 @@ def test_the_broker_is_redis_unless_said_otherwise(monkeypatch: pytest.MonkeyPat
     assert len(str(deep.redis_socket)) < 100
     given = environment(monkeypatch, REDIS_URL="redis://h/0", CELERY_BROKER_URL="amqp://h")
     assert (given.redis_url, given.broker_url) == ("redis://h/0", "amqp://h")
+
+
+def test_logs_leave_the_database_only_for_where_all_processes_find_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = "postgresql://u@db/towline"
+    assert environment(monkeypatch).packs_logs
+    assert not environment(monkeypatch, DATABASE_URL=elsewhere).packs_logs
+    shared = environment(monkeypatch, DATABASE_URL=elsewhere, TOWLINE_LOG_STORAGE="/mnt/logs")
+    assert shared.packs_logs and shared.log_storage == "/mnt/logs"

@@ -82,6 +82,9 @@ def log_storage() -> Finding:
     """By the newest log in it: a folder that is not the same for all processes shows there."""
     where = settings.TOWLINE.TOWLINE_LOG_STORAGE or "in the data folder"
     newest = Attempt.objects.filter(log_dropped_at=None).exclude(log_object="").order_by("-log_packed_at").first()
+    if newest is None and not settings.TOWLINE.packs_logs:
+        remedy = "Set TOWLINE_LOG_STORAGE to a bucket, or to a folder that all machines share."
+        return warn("log storage", "not set: finished logs stay in the database", remedy)
     if newest is None:
         return fine("log storage", f"{where}, nothing in it yet")
     try:

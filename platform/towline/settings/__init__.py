@@ -117,10 +117,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
 def _log_storage() -> dict[str, Any]:
-    wanted = ENVIRONMENT.TOWLINE_LOG_STORAGE
+    wanted = ENVIRONMENT.log_storage
     if not wanted.startswith("s3://"):
-        folder = wanted or str(ENVIRONMENT.TOWLINE_DATA_DIR / "logs")
-        options = {"location": folder, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
+        options = {"location": wanted, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
         return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
     bucket, _, prefix = wanted.removeprefix("s3://").partition("/")
     s3 = {"bucket_name": bucket, "location": prefix, "file_overwrite": True, "querystring_auth": False}

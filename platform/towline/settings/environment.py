@@ -118,7 +118,8 @@ class Environment(BaseSettings):
         "",
         pattern=r"^(s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/[^\s?#]*)?|/.*)?$",
         description="Where finished logs are kept: a folder (`/mnt/logs`), or `s3://bucket/prefix` with the extra `s3`, whose "
-        "credentials and endpoint come from the usual `AWS_*` variables. Unset: in the data folder. The same for all processes.",
+        "credentials and endpoint come from the usual `AWS_*` variables. The same for all processes. Unset: in the data folder, "
+        "where all are on one machine (SQLite, or `manage.py up`); else logs stay in the database.",
     )
     TOWLINE_LOG_PACK_AFTER_SECONDS: float = Field(
         60, ge=0, description="How long after its end an attempt's log is moved from the database to the log storage."
@@ -227,6 +228,15 @@ class Environment(BaseSettings):
     @property
     def database_url(self) -> str:
         return self.DATABASE_URL or f"sqlite:///{self.TOWLINE_DATA_DIR / 'towline.sqlite3'}"
+
+    @property
+    def log_storage(self) -> str:
+        return self.TOWLINE_LOG_STORAGE or str(self.TOWLINE_DATA_DIR / "job-logs")
+
+    @property
+    def packs_logs(self) -> bool:
+        """Whether all processes are sure to find what one of them puts into the log storage."""
+        return bool(self.TOWLINE_LOG_STORAGE) or self.database_url.startswith("sqlite")
 
     @property
     def redis_socket(self) -> Path:

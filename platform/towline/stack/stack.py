@@ -136,7 +136,7 @@ class Stack:
 
     def _add(self, role: str, password: str) -> None:
         argv = [sys.executable, str(REPOSITORY / "manage.py"), "serve", role]
-        environment = {"TOWLINE_FLOWER_URL": self.flower_url or ""}
+        environment = {"TOWLINE_FLOWER_URL": self.flower_url or "", "TOWLINE_LOG_STORAGE": settings.TOWLINE.log_storage}
         if role == "web":
             argv += ["--port", str(self.ports.web)]
         if role == "flower":

@@ -38,7 +38,7 @@ class Query:
         try:
             _ = self._pattern
         except (re2.error, UnicodeError) as error:
-            raise BadQuery(f"is no regular expression as RE2 knows them: {error}") from error
+            raise BadQuery(f"is no regular expression as RE2 knows them: {_said(error)}") from error
 
     @cached_property
     def needles(self) -> list[bytes]:
@@ -79,6 +79,12 @@ class Query:
         options.never_nl, options.log_errors, options.max_mem = True, False, _MEMORY_BYTES
         options.case_sensitive = not self.ignore_case
         return re2.compile("(?m)" + (self.text if self.regex else re2.escape(self.text)), options)
+
+
+def _said(error: Exception) -> str:
+    """RE2's words, without what we put before the expression."""
+    said = error.args[0] if error.args and isinstance(error, re2.error) else str(error)
+    return (said.decode(errors="replace") if isinstance(said, bytes) else str(said)).replace("(?m)", "", 1)
 
 
 def _literals(pattern: str) -> list[bytes]:

@@ -59,5 +59,10 @@ def test_no_match_goes_over_the_end_of_a_line(lines: list[str], pattern: str) ->
     assert found == {n for n, line in enumerate(lines) if re.search(pattern, line)}
 
 
+def test_what_is_wrong_is_said_in_words() -> None:
+    with pytest.raises(BadQuery, match=r"RE2 knows them: missing \): \("):
+        Query("(", regex=True)
+
+
 def test_an_evil_expression_takes_no_longer() -> None:
     assert not list(Query("(a+)+$b", regex=True).places(b"a" * 50_000 + b"\n"))

@@ -172,7 +172,7 @@ class Memory:
 
 def _resident() -> int:
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(status["VmRSS"].split()[0]) * 1024
+    return int(status["RssAnon"].split()[0]) * 1024
 
 
 def measure(options: argparse.Namespace) -> Measured:

@@ -39,7 +39,7 @@ def is_over(account: Account) -> Wrong:
     for attempt in attempts:
         if attempt["finished_at"] is None or (attempt["claimed_at"] and attempt["removed_at"] is None):
             yield f"I4 attempt {attempt['number']} is {attempt['state']}, removed at {attempt['removed_at']}"
-    if attempts and attempts[-1]["state"] != job["state"]:
+    if attempts and attempts[-1]["state"] != job["state"] and not _never_began(account, attempts[-1]):
         yield f"I1 the job {job['state']}, its last attempt {attempts[-1]['state']}"
     if not attempts and not (job["state"] == "cancelled" and account.story.cancel_asked):
         yield f"I1 {job['state']} without an attempt"
@@ -80,9 +80,12 @@ def ends_as_it_may(account: Account, world: World) -> Wrong:
 
 
 def _never_began(account: Account, attempt: dict[str, Any]) -> bool:
-    """Nobody was there to take it: both run workers frozen or dead for longer than the grace. It was no try."""
+    """Nobody was there to take it: both run workers frozen or dead for longer than a lease. It was no try: the job went on
+    with the next attempt, or was cancelled before there was one.
+    """
     lost = attempt["state"] == "lost" and attempt["claimed_at"] is None and attempt["number"] not in account.probes
-    return lost and attempt["number"] < account.job["attempts_count"]
+    cancelled = account.job["state"] == "cancelled" and account.story.cancel_asked
+    return lost and (cancelled or bool(attempt["number"] < account.job["attempts_count"]))
 
 
 def _by_itself(account: Account, number: int) -> set[tuple[str | None, int]]:

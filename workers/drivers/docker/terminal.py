@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from struct import Struct
 
-PART_BYTES = 16 * 1024
+from workers.drivers.docker.frames import PART_BYTES
+
 STAMP_MOST = 40
 STDOUT = 1  # a terminal has but one stream
 _frame = Struct(">BxxxL").pack

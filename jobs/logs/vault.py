@@ -33,14 +33,8 @@ def name_of(attempt: Attempt) -> str:
 
 def opened(attempt: Attempt) -> Sealed:
     """Raises `Unreadable`."""
-    name, size = attempt.log_object, attempt.log_object_bytes
-    try:
-        return _opened(name, size)
-    except _trouble() as error:
-        raise Unreadable(
-            f"The log storage does not give {name} ({type(error).__name__}: {str(error)[:200]}): see that "
-            "TOWLINE_LOG_STORAGE names the right place, the same for all processes, and that it answers."
-        ) from error
+    with _telling(attempt.log_object):
+        return _opened(attempt.log_object, attempt.log_object_bytes)
 
 
 @lru_cache(OPENED_MOST)
@@ -49,9 +43,12 @@ def _opened(name: str, size: int) -> Sealed:
 
 
 def fetch(name: str, start: int, length: int) -> bytes:
-    """So many bytes of the file from there on; fewer at its end."""
-    if not length:
-        return b""
+    """So many bytes of the file from there on; fewer at its end. Raises `Unreadable`."""
+    with _telling(name):
+        return _fetch(name, start, length) if length else b""
+
+
+def _fetch(name: str, start: int, length: int) -> bytes:
     storage = storages["logs"]
     if isinstance(storage, FileSystemStorage):
         with Path(storage.path(name)).open("rb", buffering=0) as file:
@@ -89,8 +86,21 @@ def keeping(name: str) -> Iterator[BinaryIO]:
     with tempfile.TemporaryFile(dir=settings.TOWLINE.TOWLINE_DATA_DIR) as file:
         yield file
         file.seek(0)
-        storage.delete(name)
-        storage.save(name, File(file, name))
+        with _telling(name):
+            storage.delete(name)
+            storage.save(name, File(file, name))
+
+
+@contextmanager
+def _telling(name: str) -> Iterator[None]:
+    """Whatever storage it is: what it raises when it can't becomes `Unreadable`."""
+    try:
+        yield
+    except _trouble() as error:
+        raise Unreadable(
+            f"The log storage does not give {name} ({type(error).__name__}: {str(error)[:200]}): see that "
+            "TOWLINE_LOG_STORAGE names the right place, the same for all processes, and that it answers."
+        ) from error
 
 
 def remove(name: str) -> None:

@@ -27,7 +27,7 @@ from .secrets.references import References
 from .verdicts import KIND_OF, Kind
 from .volumes import Volumes
 
-RUNTIMES = ("docker", "process")
+RUNTIMES = ("docker", "kubernetes", "process")
 ENVIRONMENT_BYTES = 1024 * 1024
 FIRST_YEAR, LAST_YEAR = 2000, 9000
 _OURS = "towline."

@@ -15,7 +15,7 @@ import numpy as np
 
 ENTRY = struct.Struct("<qIB")
 ENTRIES = np.dtype([("at_ns", "<i8"), ("length", "<u4"), ("stream", "u1")])  # an index as an array
-STREAMS = ("stdout", "stderr")
+STREAMS = ("stdout", "stderr", "unknown")  # unknown: the runtime does not tell them apart
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from .command import USAGE
 PLAIN: dict[str, tuple[str, type, str]] = {
     "--name": ("name", str, "how lists show it"),
     "--project": ("project", str, "default: default"),
-    "--runtime": ("runtime", str, "docker or process; default: any"),
+    "--runtime": ("runtime", str, "docker, kubernetes or process; default: any"),
     "--arch": ("arch", str, "amd64, arm64 …"),
     "--region": ("region", str, "run only there"),
     "--cpus": ("resources.cpus", float, "may be a fraction; default 1"),

@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from jobs.logs.block import Block
 
-Stream = Literal["stdout", "stderr"]
+Stream = Literal["stdout", "stderr", "unknown"]  # unknown: of a runtime that does not tell them apart
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from jobs.verdicts import Verdict
 
+from .figures import Engine as Engine
+from .figures import Image as Image
+from .figures import PullProgress as PullProgress
+from .figures import RunningProcess as RunningProcess
+from .figures import Usage as Usage
 from .output import Output
 
 LABEL_INSTALLATION = "towline.installation"
@@ -24,6 +29,7 @@ class Phase(StrEnum):
     """Where a container is in its life, as the runtime says it."""
 
     CREATED = "created"  # there, never started
+    PENDING = "pending"  # told to start; the runtime does so as soon as it can: it may begin any moment
     RUNNING = "running"
     EXITED = "exited"  # ran, or failed to start; the evidence is still there
     GONE = "gone"  # the runtime does not know it
@@ -59,7 +65,10 @@ class ContainerSpec:
     """What to run, in the runtime's terms. Bytes, seconds and whole cpus; nothing of the database in it.
 
     `command` and `entrypoint` None mean the image's own. `script`, when set, replaces both: it is put into the
-    container as a file and run by its `#!` interpreter, or by `/bin/sh` without one. `env` is complete.
+    container as a file and run by its `#!` interpreter, or by `/bin/sh` without one. `env` is complete; `secret_env` names
+    those of it whose values are secrets. `requires` and `region` are what is left to the runtime to see to: a cluster has
+    many machines. `grace_seconds` is between being asked to end and being killed; `deadline_seconds` after how long without
+    anybody of ours a runtime that can should end it, with starting and grace in it.
     """
 
     name: str
@@ -83,6 +92,12 @@ class ContainerSpec:
     read_only: bool = False
     mounts: tuple[Mount, ...] = ()
     arch: str | None = None
+    region: str | None = None
+    requires: Mapping[str, str] = field(default_factory=dict)
+    project: str = "default"
+    secret_env: frozenset[str] = frozenset()
+    grace_seconds: float = 10.0
+    deadline_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +105,8 @@ class Handle:
     """Finds a container again after every one of our processes is gone.
 
     `uid` is the runtime's own id of this very container: a namesake made later has another. `place` says on
-    which engine (its id), so that only a worker that reaches that engine asks for it.
+    which engine (its id), so that only a worker that reaches that engine asks for it. Behind the id there may be more,
+    of the driver's own.
     """
 
     driver: str
@@ -107,11 +123,36 @@ class Handle:
 
 
 @dataclass(frozen=True)
+class Holdup:
+    """Why a container that was told to start has not begun.
+
+    `reason` is the token that a job waits with: `unschedulable`, `quota`, `image` or `config`. `detail` says in words what is
+    short, by dimension. `verdict` is how the attempt ends if this stays so until the start time-out; `hopeless`: it will, so
+    there is no use in waiting.
+    """
+
+    reason: str
+    detail: str
+    verdict: Verdict
+    hopeless: bool = False
+
+
+class HeldUp(Unavailable):
+    """Asked to start it, the runtime has no room for it just now and has kept nothing of it: ask again later."""
+
+    def __init__(self, holdup: Holdup) -> None:
+        super().__init__(holdup.detail)
+        self.holdup = holdup
+
+
+@dataclass(frozen=True)
 class Observation:
     """One look at one container. `raw` is the runtime's own answer, kept as evidence.
 
     `oom_killed` is the runtime's flag: it may be true for a child only, and false for a child on other kernels.
-    `error` is the runtime's sentence about a container that could not start.
+    `error` is the runtime's sentence about a container that could not start. `holdup` is of a pending one, None while
+    nothing is wrong. `unreachable` is the runtime's sentence about one that it has lost sight of: the phase is then what was
+    known last. `image_digest` pins what it runs (`repo@sha256:…`), where the runtime tells.
     """
 
     handle: Handle
@@ -124,60 +165,9 @@ class Observation:
     labels: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a running container uses now. `memory_peak_bytes` is the highest seen by the runtime, where it knows."""
-
-    cpu_seconds: float
-    memory_bytes: int
-    memory_peak_bytes: int
-    pids: int | None = None
-
-
-@dataclass(frozen=True)
-class RunningProcess:
-    """One process of a running container. `state` is the kernel's letter: R runs, S sleeps, D waits for a disk …"""
-
-    pid: int
-    state: str
-    cpu_seconds: float
-    command: str
-
-
-@dataclass(frozen=True)
-class Image:
-    """A resolved image. `digest` pins it (`repo@sha256:…`), or is the local image id where it came from no registry."""
-
-    reference: str
-    digest: str
-    architecture: str
-    size_bytes: int
-    pulled: bool
-
-
-@dataclass(frozen=True)
-class PullProgress:
-    """How far a pull is: bytes over all layers known so far, and the runtime's word for what it does."""
-
-    done_bytes: int
-    total_bytes: int
-    status: str
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Identity and capacity of what a driver speaks to. `id` is stable and unique to the engine, not to the worker."""
-
-    id: str
-    runtime: str
-    version: str
-    arch: str  # in Docker's words: amd64, arm64 …
-    cpus: float
-    memory_bytes: int
-    gpus: int = 0
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    holdup: Holdup | None = None
+    unreachable: str = ""
+    image_digest: str = ""
 
 
 def unasked(handle: Handle | None) -> None:
@@ -201,9 +191,10 @@ class Driver(Protocol):
         handle, a container that is not there is one that may have run.
 
         Twice means once: a namesake with our labels that is `created` is started, one that is running or has exited
-        is returned as it is and never started again. A namesake without our labels raises `Refused`. What can never
-        start (no such command, user, network …) either raises `Refused` or leaves an exited container whose
-        `Observation.error` says why. Does not resolve images: see `Images`.
+        is returned as it is and never started again. Told to start means started: where the runtime begins it later, it is
+        `pending` until then; where it can't even take it now, `HeldUp` is raised. A namesake without our labels raises
+        `Refused`. What can never start (no such command, user, network …) either raises `Refused` or leaves an exited
+        container whose `Observation.error` says why. Does not resolve images: see `Images`.
         """
         ...
 
@@ -247,7 +238,7 @@ class Driver(Protocol):
         ...
 
     def judge(self, seen: Observation) -> Verdict | None:
-        """Why an exited container ended; None for a plain success. Pure, from the observation alone.
+        """Why an exited container ended, or one is gone; None for a plain success. Pure, from the observation alone.
 
         Knows nothing of cancels and time-outs: what we did ourselves is the runner's to say. Never guesses: an end
         that nothing explains keeps the runtime's own words as evidence.
@@ -265,6 +256,19 @@ class Images(Protocol):
 
     def resolve(self, reference: str, arch: str | None, progress: Callable[[PullProgress], None]) -> Image:
         """Have the image on the engine, pulling when it is missing. Raises `Refused` with an `image_*` verdict."""
+        ...
+
+
+@runtime_checkable
+class Withdrawable(Protocol):
+    """Of drivers whose containers may be pending."""
+
+    def withdraw(self, handle: Handle) -> bool:
+        """See to it that a pending container never begins. True: it has not, and never will; nothing of it is left.
+
+        False: it may have begun, or cannot be withdrawn at once. It was asked to end then, and its end will be seen by
+        looking: an exited one without `started_at` never began. May be repeated; gone is False.
+        """
         ...
 
 

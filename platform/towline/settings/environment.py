@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from jobs import failpoints
 from jobs.limits import LONGEST_DAYS
+from jobs.spec import RUNTIMES
 from jobs.volumes import Allowed
+
+from .kubernetes import KubernetesEnvironment, words
 
 SOCKET_PATH_LONGEST = 100  # the kernel's limit is 107 bytes
 REPOSITORY = Path(__file__).resolve().parents[3]
-
-
-def _words(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def private_file(path: Path, make: str) -> str:
@@ -40,7 +39,7 @@ def private_file(path: Path, make: str) -> str:
     return make
 
 
-class Environment(BaseSettings):
+class Environment(KubernetesEnvironment):
     """Settings by their environment names. Wrong values are all reported at once, by name."""
 
     model_config = SettingsConfigDict(case_sensitive=True, extra="ignore", env_ignore_empty=True)
@@ -80,7 +79,7 @@ class Environment(BaseSettings):
     CELERY_BROKER_URL: str | None = Field(None, description="Celery's broker. Unset: REDIS_URL.")
     TOWLINE_RUNTIMES: Annotated[list[str] | None, NoDecode] = Field(
         None,
-        description="What this machine's run worker offers, comma separated: `docker`, `process`. "
+        description="What this machine's run worker offers, comma separated: `docker`, `kubernetes`, `process`. "
         "Unset: docker where an engine answers, else process (never in production).",
     )
     TOWLINE_SLOTS: int = Field(8, ge=1, le=1000, description="Jobs a run worker runs at once.")
@@ -164,12 +163,12 @@ class Environment(BaseSettings):
     )
     @classmethod
     def _split(cls, value: object) -> object:
-        return _words(value) if isinstance(value, str) else value
+        return words(value) if isinstance(value, str) else value
 
     @field_validator("TOWLINE_VOLUMES", mode="before")
     @classmethod
     def _split_volumes(cls, value: object) -> object:
-        return [Allowed.parse(text) for text in _words(value)] if isinstance(value, str) else value
+        return [Allowed.parse(text) for text in words(value)] if isinstance(value, str) else value
 
     @field_validator("TOWLINE_FAILPOINTS", mode="before")
     @classmethod
@@ -189,9 +188,9 @@ class Environment(BaseSettings):
     @field_validator("TOWLINE_RUNTIMES")
     @classmethod
     def _known_runtimes(cls, value: list[str] | None) -> list[str] | None:
-        unknown = set(value or ()) - {"docker", "process"}
+        unknown = set(value or ()) - set(RUNTIMES)
         if unknown:
-            raise ValueError(f"unknown runtime {', '.join(sorted(unknown))}: choose from docker, process")
+            raise ValueError(f"unknown runtime {', '.join(sorted(unknown))}: choose from {', '.join(RUNTIMES)}")
         return value
 
     @field_validator("TOWLINE_DATA_DIR")

@@ -11,7 +11,7 @@ from jobs.clock import Now
 
 from .hints import announce
 from .models import Attempt, Event, Job
-from .states import FINAL_ATTEMPT, FINAL_JOB, State, sources
+from .states import FINAL_ATTEMPT, FINAL_JOB, JobState, State, sources
 
 
 def move(
@@ -30,6 +30,8 @@ def move(
     """
     if to in FINAL_JOB or to in FINAL_ATTEMPT:
         changes.setdefault("finished_at", Now())
+    if isinstance(to, JobState) and to is not JobState.QUEUED:
+        changes = {"waiting_reason": "", "waiting_detail": "", **changes}
     # In a caller's transaction no savepoint: nobody goes on after an error in here.
     with transaction.atomic(savepoint=False):
         table = type(row).objects.filter(pk=row.pk, state__in=sources(to), **(where or {}))

@@ -22,6 +22,7 @@ class Needs:
     cpus: float = 1.0
     memory_bytes: int = 0
     gpus: int = 0
+    volumes: bool = False  # folders of the worker's own host
 
     @property
     def sort(self) -> Needs:
@@ -45,6 +46,7 @@ class Needs:
             "cpus": self.cpus,
             "memory_bytes": self.memory_bytes,
             "gpus": self.gpus,
+            "volumes": self.volumes,
         }
 
     @classmethod
@@ -63,4 +65,5 @@ class Needs:
             cpus=float(resources["cpus"]),
             memory_bytes=to_bytes(resources["memory"]),
             gpus=resources["gpus"],
+            volumes=bool(spec["volumes"]),
         )

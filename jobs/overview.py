@@ -76,6 +76,8 @@ def _counted(field: str, **which: Any) -> dict[str, int]:
 
 def _waiting() -> list[dict[str, Any]]:
     counts = _counted("waiting_reason", state=JobState.QUEUED)
+    for reason, jobs in _counted("waiting_reason", state=JobState.ASSIGNED).items():
+        counts[reason] = counts.get(reason, 0) + (jobs if reason else 0)
     ranked = sorted(counts.items(), key=lambda item: -item[1])
     most = ranked[0][1] if ranked else 1
     return [{"reason": reason, "jobs": jobs, "most": most} for reason, jobs in ranked]

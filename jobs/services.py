@@ -184,12 +184,7 @@ def cancel(job: Job, actor: str) -> bool:
             transaction.on_commit(lambda: reach("cancel_before_hint"))
             record(job, "cancel_requested", actor=actor)
         verdict = cancelled_by(actor)
-        end: dict[str, Any] = {
-            "verdict": verdict.as_json(),
-            "verdict_code": verdict.code,
-            "waiting_reason": "",
-            "waiting_detail": "",
-        }
+        end: dict[str, Any] = {"verdict": verdict.as_json(), "verdict_code": verdict.code}
         if not move(job, JobState.CANCELLED, actor=actor, where={"state": JobState.QUEUED}, **end):
             hand_over("workers.carry_out_cancel", str(job.pk))
         reach("cancel_before_commit")

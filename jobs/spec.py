@@ -37,6 +37,9 @@ _USER = re.compile(
 )
 
 
+_NUMERIC = re.compile(r"(?:root|\d+)(?::(?:root|\d+))?")
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -228,6 +231,16 @@ class JobSpec(_Strict):
             raise ValueError("tty: a terminal has no end of input to tell stdin by: leave out one of them")
         if self.tty and self.runtime == "process":
             raise ValueError("tty: the process runtime has no terminal to give: leave it out, or choose docker")
+        return self
+
+    @model_validator(mode="after")
+    def _what_a_cluster_has(self) -> Self:
+        if self.runtime != "kubernetes":
+            return self
+        if self.volumes:
+            raise ValueError("volumes: a cluster has no folders of a host to give: leave them out, or choose docker")
+        if self.user is not None and not _NUMERIC.fullmatch(self.user):
+            raise ValueError("user: Kubernetes knows users by number: write it as uid or uid:gid, or leave it out")
         return self
 
     @model_validator(mode="after")

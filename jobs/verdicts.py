@@ -51,7 +51,7 @@ CODES: Mapping[Kind, Mapping[str, str]] = {
         "oom_child": "A child was killed because the memory limit was reached; the main process ended by itself.",
         "disk_full": "There was no space left to write.",
         "pids_exhausted": "It wanted more processes than its limit.",
-        "evicted_storage": "A cluster threw it out for the disk it used. Reserved.",
+        "evicted_storage": "A cluster threw it out for the disk it used.",
     },
     Kind.TIMEOUT: {
         "timeout_queue": "It waited longer than `timeouts.queue`.",
@@ -77,9 +77,9 @@ CODES: Mapping[Kind, Mapping[str, str]] = {
     },
     Kind.PLATFORM: {
         "worker_lost": "Its worker is gone, and nobody else reaches its engine.",
-        "node_lost": "The node it ran on is gone. Reserved.",
-        "preempted": "A cluster took its place for something more important. Reserved.",
-        "evicted_node": "The node it ran on ran out of something. Reserved.",
+        "node_lost": "The node it ran on is gone, or was out of reach for too long.",
+        "preempted": "A cluster took its place for something more important.",
+        "evicted_node": "The node it ran on ran out of something, or was drained.",
         "container_vanished": "Somebody removed the container while the job ran.",
         "engine_unavailable": "The engine did not answer all through `timeouts.start`, or was stopped and ended the container.",
         "internal_error": "A mistake of Towline's own; the evidence has it.",
@@ -117,6 +117,10 @@ class Verdict:
     def retryable(self) -> bool:
         """Whether the same job may well succeed when run again unchanged."""
         return self.kind is Kind.PLATFORM or self.code == "image_registry_unreachable"
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Verdict:
+        return cls(stored["code"], stored["summary"], tuple(stored["evidence"]), stored["remedy"])
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -19,7 +19,12 @@ WAITS_FOR_OTHERS = "Starts when the jobs that it comes after have succeeded."
 
 
 def waiting(job: Job) -> dict[str, Any] | None:
-    """`{reason, detail, position, blocked_by}`; None of a job that does not wait."""
+    """`{reason, detail, position, blocked_by}`; None of a job that does not wait.
+
+    One that a cluster has, and has not begun, waits too: nobody is before it then, its position is 0.
+    """
+    if job.state == JobState.ASSIGNED and job.waiting_reason:
+        return {"reason": job.waiting_reason, "detail": job.waiting_detail, "position": 0, "blocked_by": []}
     if job.state != JobState.QUEUED:
         return None
     told: dict[str, Any] | None = getattr(job, "told_waiting", None)

@@ -40,7 +40,7 @@ def judge(attempt: Attempt, seen: Observation, driver: Driver, mask: Mask = NO_M
     if attempt.stop_code:
         return _stopped(attempt, seen)
     if seen.phase is Phase.GONE:
-        return Ending(AttemptState.FAILED, None, vanished(attempt), log_complete=False)
+        return Ending(AttemptState.FAILED, None, _of_gone(attempt, seen, driver), log_complete=False)
     verdict = driver.judge(seen)
     if verdict is None:
         return Ending(AttemptState.SUCCEEDED, seen.exit_code)
@@ -48,6 +48,19 @@ def judge(attempt: Attempt, seen: Observation, driver: Driver, mask: Mask = NO_M
     if verdict.code == "engine_unavailable":
         verdict = replace(verdict, evidence=(*outages(attempt), *verdict.evidence))
     return Ending(AttemptState.FAILED, seen.exit_code, verdict)
+
+
+def _of_gone(attempt: Attempt, seen: Observation, driver: Driver) -> Verdict:
+    """A runtime may know more of what became of it than that it is gone."""
+    told = driver.judge(seen) if seen.raw else None
+    return told if told and told.code != "container_vanished" else vanished(attempt)
+
+
+def never_began(attempt: Attempt) -> Ending:
+    """Of one whose container was taken back in time."""
+    if attempt.stop_verdict:
+        return Ending(AttemptState.FAILED, None, Verdict.from_json(attempt.stop_verdict))
+    return Ending(AttemptState.CANCELLED, None, cancelled_by(attempt.job.cancel_requested_by))
 
 
 def outages(attempt: Attempt) -> tuple[str, ...]:
@@ -69,6 +82,10 @@ def _stopped(attempt: Attempt, seen: Observation) -> Ending:
         by = cancelled_by(attempt.job.cancel_requested_by)
         verdict = Verdict(by.code, by.summary, evidence, by.remedy)
         return Ending(AttemptState.CANCELLED, seen.exit_code, verdict, log_complete=seen.phase is not Phase.GONE)
+    if attempt.stop_verdict:
+        known = Verdict.from_json(attempt.stop_verdict)
+        known = replace(known, evidence=(*known.evidence, *evidence))
+        return Ending(AttemptState.FAILED, seen.exit_code, known, log_complete=seen.phase is not Phase.GONE)
     field = attempt.stop_code.removeprefix("timeout_")
     verdict = Verdict(attempt.stop_code, attempt.stop_detail, evidence, f"Give it longer in timeouts.{field}.")
     return Ending(AttemptState.FAILED, seen.exit_code, verdict, log_complete=seen.phase is not Phase.GONE)

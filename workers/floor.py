@@ -68,14 +68,18 @@ def _sites(worker: Worker, pools: dict[str, str]) -> Iterator[Site]:
             pool=pools.get(engine["id"], ""),
             available=worker.state == WorkerState.ONLINE,
             why_not=worker.state.value,
+            elastic=engine.get("elastic", False),
         )
 
 
 def _pool_names(workers: Iterable[Worker]) -> dict[str, str]:
-    """By engine. Engines that one worker reaches are of one machine, and so are those of workers that share an engine."""
+    """By engine. Engines that one worker reaches are of one machine, and so are those of workers that share an engine.
+
+    A cluster has none: it is no part of the worker's machine, and shares out what it has by itself.
+    """
     names: dict[str, str] = {}
     for worker in workers:
-        ids = [engine["id"] for engine in worker.engines]
+        ids = [engine["id"] for engine in worker.engines if not engine.get("elastic")]
         joined = {names.get(engine, engine) for engine in ids}
         name = min(joined, default="")
         names = {engine: name if old in joined else old for engine, old in names.items()} | dict.fromkeys(ids, name)
@@ -86,6 +90,8 @@ def _full_pools(sites: Iterable[Site]) -> dict[str, Pool]:
     overcommit = settings.TOWLINE.TOWLINE_CPU_OVERCOMMIT
     pools: dict[str, Pool] = {}
     for site in sites:
+        if site.elastic:
+            continue
         had = pools.get(site.pool, Pool(0, 0, 0))
         pools[site.pool] = Pool(
             max(had.cpus, site.cpus * overcommit), max(had.memory_bytes, site.memory_bytes), max(had.gpus, site.gpus)

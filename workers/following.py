@@ -27,6 +27,8 @@ class Follower:
         self._stopper = Stopper(grip, handle)
         self._over = False  # it has ended by itself: nothing is left to be stopped
         self._unreadable = 0  # times in a row
+        self._unreadable_since = time.monotonic()
+        self._out_of_sight = False
         self._sampler = Sampler(grip, handle)
 
     def follow(self) -> Observation:
@@ -73,11 +75,12 @@ class Follower:
 
     def _gives_up(self, trouble: Exception | None) -> bool:
         """Whether the runtime has said often enough, with the container over, that it can't read what is left."""
-        if self._over and isinstance(trouble, Unreadable):
-            self._unreadable += 1
-        else:
-            self._unreadable = 0
-        return self._unreadable >= UNREADABLE_MOST
+        if not self._over or not isinstance(trouble, Unreadable):
+            self._unreadable, self._unreadable_since = 0, time.monotonic()
+            return False
+        self._unreadable += 1
+        waited = time.monotonic() - self._unreadable_since
+        return self._unreadable >= UNREADABLE_MOST and waited >= trouble.patience_seconds
 
     def _look(self) -> Observation:
         """What the runtime says now. An engine that does not answer says nothing about the container: ask on."""
@@ -96,10 +99,21 @@ class Follower:
             else:
                 if away:
                     self.grip.record("engine_back")
+                self._note_sight(seen)
                 return seen
             self._tend()
             self.grip.pause(seconds)
             seconds = min(seconds * 2, 5.0)
+
+    def _note_sight(self, seen: Observation) -> None:
+        """Onto the time-line: what is shown is what was known last, while the runtime itself can't see the container."""
+        if bool(seen.unreachable) == self._out_of_sight:
+            return
+        self._out_of_sight = bool(seen.unreachable)
+        if self._out_of_sight:
+            self.grip.record("out_of_sight", why=self.grip.mask.hide_text(seen.unreachable)[:300])
+        else:
+            self.grip.record("back_in_sight")
 
     def _tend(self) -> None:
         """What is due while it runs: leaving, stops, samples."""

@@ -24,7 +24,7 @@ from jobs.states import FINAL_ATTEMPT
 
 from . import claims, naming
 from .drivers.protocol import Engine, Unavailable
-from .engines import as_json, driver
+from .engines import as_json, driver, from_json
 from .launching import launch
 from .models import Worker
 from .patience import DATABASE_TROUBLE
@@ -125,7 +125,7 @@ class Keeper(threading.Thread):
                 "pid": os.getpid(),
                 "version": VERSION,
                 "slots": environment.TOWLINE_SLOTS,
-                "engines": [as_json(engine) for engine in self.engines.values()],
+                "engines": [as_json(name, engine) for name, engine in self.engines.items()],
                 "region": environment.TOWLINE_REGION,
                 "labels": environment.TOWLINE_LABELS,
                 "suspect_since": None,
@@ -219,27 +219,27 @@ class Keeper(threading.Thread):
 
     def _tidy(self) -> None:
         """Remove containers of ended attempts that whoever ended them could not."""
-        for runtime, engine in self.engines.items():
+        for name, engine in self.engines.items():
             left = Attempt.objects.filter(
                 engine=engine.id, state__in=FINAL_ATTEMPT, claimed_at__isnull=False, removed_at=None
             ).exclude(pk__in=list(self._runs))
             for attempt in left[:100]:
-                self._remove(attempt, runtime)
+                self._remove(attempt, name)
 
     def _sweep(self) -> None:
         """Now and then, containers that no attempt stands behind. One that can't be swept now is swept later."""
         if time.monotonic() < self._sweep_at:
             return
         self._sweep_at = time.monotonic() + SWEEP_SECONDS
-        for runtime in self.engines:
+        for name in self.engines:
             try:
-                sweep(driver(runtime))
+                sweep(driver(name))
             except (Unavailable, TooManyStrays) as error:
-                log.warning("strays on %s stay for now: %s", runtime, error)
+                log.warning("strays on %s stay for now: %s", name, error)
 
-    def _remove(self, attempt: Attempt, runtime: str) -> None:
+    def _remove(self, attempt: Attempt, engine: str) -> None:
         try:
-            remove_container(attempt, driver(runtime), self.worker)
+            remove_container(attempt, driver(engine), self.worker)
         except Unavailable as error:
             log.warning("%s: its container is removed later: %s", attempt, error)
 
@@ -248,6 +248,15 @@ class Keeper(threading.Thread):
             Worker.objects.filter(name=self.worker, boot=self.boot).update(stopped_at=Now())
         except DATABASE_TROUBLE as error:
             log.warning("could not sign off, the lease will: %s", error)
+
+
+def engines_before(worker: str) -> dict[str, Engine]:
+    """What an earlier start of the worker reached, by name; nothing of one that never was, or while nobody can say."""
+    try:
+        rows = Worker.objects.filter(name=worker).values_list("engines", flat=True)
+        return {one["name"]: from_json(one) for one in next(iter(rows), []) if "name" in one}
+    except DATABASE_TROUBLE:
+        return {}
 
 
 _current: Keeper | None = None

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from jobs.needs import Needs
 
-RUNTIME_PREFERENCE = ("docker", "process")
+RUNTIME_PREFERENCE = ("docker", "kubernetes", "process")
 TOLD = 5  # workers named in a reason
 
 
@@ -45,9 +45,18 @@ class Site:
     pool: str = ""  # what its amounts are taken from; engines of one machine share theirs
     available: bool = True  # alive, not draining, not suspect
     why_not: str = ""
+    elastic: bool = (
+        False  # a cluster: its amounts are its largest machine's, or 0 for unknown, and it has its own queue
+    )
 
     def is_big_enough(self, needs: Needs) -> bool:
+        if self.decides(needs) or (self.elastic and not self.cpus):
+            return True
         return self.cpus >= needs.cpus and self.memory_bytes >= needs.memory_bytes and self.gpus >= needs.gpus
+
+    def decides(self, needs: Needs) -> bool:
+        """Whether it is for the cluster to say if it has, or gets, machines for it: who asks for it by name trusts it so."""
+        return self.elastic and needs.runtime == self.runtime
 
 
 @dataclass
@@ -82,11 +91,13 @@ class Floor:
         return sum(max(slots, 0) for slots in self.slots.values())
 
     def has_room(self, site: Site, needs: Needs) -> bool:
-        return self.slots[site.worker] >= 1 and site.is_big_enough(needs) and self.pools[site.pool].fits(needs)
+        fits = site.elastic or self.pools[site.pool].fits(needs)
+        return self.slots[site.worker] >= 1 and site.is_big_enough(needs) and fits
 
     def take(self, site: Site, job: Waiting) -> None:
         self.slots[site.worker] -= 1
-        self.pools[site.pool].take(job.needs)
+        if not site.elastic:
+            self.pools[site.pool].take(job.needs)
         self.under_way[job.project] += 1
         if job.group:
             self.groups[job.group] += 1
@@ -147,6 +158,9 @@ def _in_turn(waiting: Sequence[Waiting], load: Mapping[int, int]) -> Iterator[Wa
 
 def lacks(site: Site, needs: Needs) -> str | None:
     """What keeps this site from ever running such a job, in words; None when it could."""
+    if site.decides(needs):
+        wrong = site.region and needs.region not in (None, site.region)
+        return f"region {site.region}, not {needs.region}" if wrong else None
     return next(_faults(site, needs), None)
 
 
@@ -159,12 +173,19 @@ def _faults(site: Site, needs: Needs) -> Iterator[str]:
     """One at a time, as mostly nobody needs the words."""
     if needs.runtime not in (None, site.runtime):
         yield f"runtime {site.runtime}, not {needs.runtime}"
-    if needs.arch not in (None, site.arch):
+    if needs.arch not in (None, site.arch) and not (site.elastic and not site.arch):
         yield f"architecture {site.arch}, not {needs.arch}"
     if needs.region not in (None, site.region):
         yield f"region {site.region or 'none'}, not {needs.region}"
     if missing := sorted(f"{key}={value}" for key, value in needs.requires if site.labels.get(key) != value):
         yield f"no label {', '.join(missing)}"
+    if needs.volumes and site.elastic:
+        yield "no folders of a host"
+    if not site.is_big_enough(needs):
+        yield from _shortages(site, needs)
+
+
+def _shortages(site: Site, needs: Needs) -> Iterator[str]:
     if needs.cpus > site.cpus:
         yield f"{site.cpus:g} cpus, not {needs.cpus:g}"
     if needs.memory_bytes > site.memory_bytes:
@@ -252,7 +273,8 @@ class _Ranking:
 
 def _unattractive(site: Site, floor: Floor) -> Rank:
     rank = RUNTIME_PREFERENCE.index(site.runtime) if site.runtime in RUNTIME_PREFERENCE else 99
-    return rank, -floor.slots[site.worker], -floor.pools[site.pool].cpus, site.worker
+    cpus = site.cpus if site.elastic else floor.pools[site.pool].cpus
+    return rank, -floor.slots[site.worker], -cpus, site.worker
 
 
 def why_none(needs: Needs, sites: Sequence[Site]) -> tuple[str, str]:

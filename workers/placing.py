@@ -68,7 +68,7 @@ def _expire_queued() -> None:
             (f"waiting: {job.waiting_reason or 'capacity'}", job.waiting_detail),
             "Give it longer in timeouts.queue, or add workers.",
         )
-        end: dict[str, Any] = {"verdict": verdict.as_json(), "verdict_code": verdict.code, "waiting_reason": ""}
+        end: dict[str, Any] = {"verdict": verdict.as_json(), "verdict_code": verdict.code}
         move(job, JobState.FAILED, where={"queue_until__lt": Now()}, **end)
 
 
@@ -187,8 +187,6 @@ def _assign(job: Job, chosen: Assignment) -> bool:
         where={"attempts_count": job.attempts_count, "cancel_requested_at": None},
         actor="placement",
         attempts_count=number,
-        waiting_reason="",
-        waiting_detail="",
         not_before=None,
     ):
         return False

@@ -51,7 +51,7 @@ def _cancel_waiting() -> int:
     ended = 0
     for job in Job.objects.filter(state=JobState.QUEUED, cancel_requested_at__isnull=False)[:MOST]:
         verdict = cancelled_by(job.cancel_requested_by)
-        end: dict[str, Any] = {"verdict": verdict.as_json(), "verdict_code": verdict.code, "waiting_reason": ""}
+        end: dict[str, Any] = {"verdict": verdict.as_json(), "verdict_code": verdict.code}
         ended += move(job, JobState.CANCELLED, where={"cancel_requested_at__isnull": False}, **end)
     return ended
 

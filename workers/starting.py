@@ -18,9 +18,10 @@ from jobs.states import AttemptState, JobState
 from jobs.verdicts import Verdict
 
 from . import secrets
+from .beginning import Beginning, Notice
 from .container import container_spec
-from .drivers.protocol import Handle, Images, Phase, PullProgress, Refused, Unavailable
-from .ending import Ending, vanished
+from .drivers.protocol import Handle, HeldUp, Holdup, Images, Phase, PullProgress, Refused, Unavailable, Withdrawable
+from .ending import Ending, judge, vanished
 from .grip import Ended, Grip, Left
 from .masking import hide_verdict
 from .patience import patiently
@@ -29,6 +30,7 @@ from .volumes import mounts_of
 
 log = logging.getLogger(__name__)
 PROGRESS_SECONDS = 0.5
+HELD_UP_SECONDS = 2.0
 
 
 class Starter:
@@ -37,6 +39,8 @@ class Starter:
         self.attempt = grip.attempt
         self._reported_at = 0.0
         self._trouble: Unavailable | None = None  # what kept the engine from answering, when it was last asked
+        self._held: Holdup | None = None  # what it had no room for, when it was last asked
+        self._notice = Notice(grip)
 
     def start(self) -> Handle:
         """Of the running, or already ended, container. An engine that does not answer is asked until the start time-out.
@@ -48,6 +52,11 @@ class Starter:
             try:
                 self.grip.know(secrets.given(self.attempt))
                 return self._start_once(known=self.grip.fence > 1 or self._trouble is not None)
+            except HeldUp as held:
+                self._held = held.holdup
+                self._notice.show(held.holdup)
+                self._may_start()
+                self.grip.pause(HELD_UP_SECONDS)
             except Unavailable as error:
                 self._trouble = error
                 log.warning("%s: the engine does not answer: %s", self.attempt, self.grip.mask.hide_text(str(error)))
@@ -76,6 +85,8 @@ class Starter:
 
     def _too_late(self) -> Verdict:
         limit = self.grip.spec.timeouts.start or 0
+        if self._held:
+            return self._held.verdict
         if self._trouble:
             return Verdict(
                 "engine_unavailable",
@@ -94,13 +105,26 @@ class Starter:
         """`known`: somebody may have been here before, so the container is looked for first."""
         seen = find_container(self.attempt, self.grip.driver) if known else None
         if seen is None and (self.attempt.handle or self.attempt.state == AttemptState.RUNNING):
-            raise Ended(Ending(AttemptState.FAILED, None, vanished(self.attempt), log_complete=False))
+            raise Ended(self._gone())
         fresh = seen is None or seen.phase is Phase.CREATED
         handle = self._start_container() if fresh or seen is None else seen.handle
         reach("started")
-        self._mark_running(handle)
-        reach("running")
+        if not isinstance(self.grip.driver, Withdrawable) or self._has_begun(handle):
+            self._mark_running(handle)
+            reach("running")
         return handle
+
+    def _has_begun(self, handle: Handle) -> bool:
+        """Waits until it has, or never will: then it is over, or gone, and what follows finds out why."""
+        seen = Beginning(self.grip, handle).wait()
+        self.attempt.image_digest = self.attempt.image_digest or seen.image_digest
+        return seen.phase is Phase.RUNNING or seen.started_at is not None
+
+    def _gone(self) -> Ending:
+        if not self.attempt.handle:
+            return Ending(AttemptState.FAILED, None, vanished(self.attempt), log_complete=False)
+        seen = self.grip.driver.inspect(Handle.from_json(self.attempt.handle))
+        return judge(self.attempt, seen, self.grip.driver, self.grip.mask)
 
     def _start_container(self) -> Handle:
         self._may_start()
@@ -110,7 +134,15 @@ class Starter:
         mounts = mounts_of(self.grip.spec.volumes, settings.TOWLINE.TOWLINE_VOLUMES)
         self._give_secrets()
         spec = container_spec(
-            self.grip.spec, installation_key(), attempt.job_id, attempt.number, image, mounts, self.grip.secrets
+            self.grip.spec,
+            installation_key(),
+            attempt.job_id,
+            attempt.number,
+            image,
+            mounts,
+            self.grip.secrets,
+            settings.TOWLINE.TOWLINE_LABELS,
+            settings.TOWLINE.TOWLINE_REGION,
         )
         return self.grip.driver.start(spec, self._consent)
 
@@ -148,12 +180,17 @@ class Starter:
 
     def _resolve_image(self) -> str:
         if not isinstance(self.grip.driver, Images):
-            return self.grip.spec.image
+            return self._tried_before() or self.grip.spec.image
         reach("image_before")
         image = self.grip.driver.resolve(self.grip.spec.image, self.grip.spec.arch, self._report)
         self.attempt.image_digest = image.digest
         reach("image_after")
         return image.digest
+
+    def _tried_before(self) -> str | None:
+        """What an earlier attempt ran, pinned: a tag may name another image by now, and a retry runs the same."""
+        earlier = Attempt.objects.filter(job_id=self.attempt.job_id, image_digest__contains="@sha256:")
+        return earlier.order_by("-number").values_list("image_digest", flat=True).first()
 
     def _report(self, progress: PullProgress) -> None:
         """Show how far the pull is; and, as this is where a start may take long, see whether it is still wanted."""

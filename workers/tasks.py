@@ -22,7 +22,7 @@ from jobs.states import ACTIVE_ATTEMPT
 
 from . import claims, ending, keeper, placing
 from .drivers.protocol import Unavailable
-from .engines import driver
+from .engines import driver_of
 from .grip import Left
 from .patience import DATABASE_TROUBLE, patiently
 from .reconcile import reconcile as reconcile_all
@@ -134,7 +134,7 @@ def _leave(attempt: Attempt, why: Exception) -> None:
 
 def _begin(attempt: Attempt) -> Run:
     try:
-        return Run(attempt, driver(attempt.runtime))
+        return Run(attempt, driver_of(attempt))
     except (Unavailable, *DATABASE_TROUBLE):
         raise
     except Exception as error:

@@ -56,7 +56,7 @@ class WaitingFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         if not self.value():
             return queryset
-        return queryset.filter(state=JobState.QUEUED, waiting_reason=self.value())
+        return queryset.filter(state__in=[JobState.QUEUED, JobState.ASSIGNED], waiting_reason=self.value())
 
 
 class VerdictFilter(admin.SimpleListFilter):

@@ -85,7 +85,7 @@ class JobAdmin(LookOnly[Job]):
         return format_html('{}<span class="small why">{}</span>', badge(job.state), self._why(job))
 
     def _why(self, job: Job) -> SafeString | str:
-        if job.state == JobState.QUEUED:
+        if job.state == JobState.QUEUED or job.waiting_reason:
             return format_html('<span title="{}">{}</span>', job.waiting_detail, job.waiting_reason or "not yet seen")
         if job.verdict_code:
             return format_html('<code class="code">{}</code>', job.verdict_code)

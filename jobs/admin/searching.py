@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from jobs.logs.query import BadQuery, Query
+from jobs.logs.records import STREAMS
 from jobs.models import Job, Project
 from jobs.states import JobState
 
@@ -32,7 +33,7 @@ class SearchForm(forms.Form):
     state = forms.ChoiceField(
         choices=[("", "any"), *((state.value, state.value) for state in JobState)], required=False
     )
-    stream = forms.ChoiceField(choices=[("", "both"), ("stdout", "stdout"), ("stderr", "stderr")], required=False)
+    stream = forms.ChoiceField(choices=[("", "all"), *((name, name) for name in STREAMS)], required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -19,7 +19,7 @@ from rest_framework.request import Request
 
 from jobs.logs.dropped import refuse_dropped
 from jobs.logs.reader import read_bytes, read_lines, read_page, read_range, tail_start
-from jobs.logs.records import StoredLine
+from jobs.logs.records import STREAMS, StoredLine
 from jobs.logs.stretches import of_object
 from jobs.looks import look
 from jobs.models import Attempt, Job
@@ -75,7 +75,7 @@ class JobLogs(VisibleJobs):
             OpenApiParameter("from", int, description="First line, from 1."),
             OpenApiParameter("limit", int, description="At most that many lines; JSON: 1000, at most 10000."),
             OpenApiParameter("tail", int, description="Only the last lines."),
-            OpenApiParameter("stream", str, enum=["stdout", "stderr"]),
+            OpenApiParameter("stream", str, enum=STREAMS),
             OpenApiParameter("timestamps", bool),
             OpenApiParameter("follow", bool, description="Text: stream until the job is over."),
             OpenApiParameter("onward", bool, description="With attempt, when following: go on with its retries."),
@@ -191,8 +191,8 @@ def _wanted(request: Request) -> Wanted:
     query = request.query_params
     errors = {name: [f"unknown: choose from {', '.join(PARAMETERS)}"] for name in query if name not in PARAMETERS}
     stream = query.get("stream")
-    if stream not in (None, "stdout", "stderr"):
-        errors["stream"] = ["choose stdout or stderr"]
+    if stream not in (None, *STREAMS):
+        errors["stream"] = [f"choose one of {', '.join(STREAMS)}"]
     numbers = {name: _whole(query.get(name), name, errors) for name in ("attempt", "from", "limit", "tail")}
     if errors:
         raise ValidationError(errors)

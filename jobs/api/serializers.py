@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from jobs.logs.records import STREAMS
 from jobs.models import Attempt, Event, Job
 from jobs.waiting import waiting
 
@@ -168,7 +169,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
 class LogLineSerializer(serializers.Serializer[Any]):
     n = serializers.IntegerField(help_text="Line number, from 1.")
     time = serializers.DateTimeField()
-    stream = serializers.ChoiceField(["stdout", "stderr"])
+    stream = serializers.ChoiceField(STREAMS)
     text = serializers.CharField()
 
 
@@ -186,7 +187,7 @@ class LogSearchSerializer(serializers.Serializer[Any]):
     )
     regex = serializers.BooleanField(default=False)
     ignore_case = serializers.BooleanField(default=False)
-    stream = serializers.ChoiceField(["stdout", "stderr"], required=False)
+    stream = serializers.ChoiceField(STREAMS, required=False)
     since = serializers.DateTimeField(required=False, help_text="Lines of that time or later.")
     until = serializers.DateTimeField(required=False, help_text="Lines before that time.")
     job = serializers.UUIDField(required=False, help_text="Only of that job.")
@@ -201,7 +202,7 @@ class LogHitSerializer(serializers.Serializer[Any]):
     attempt = serializers.IntegerField(help_text="Its number.")
     line = serializers.IntegerField(help_text="Line number, from 1.")
     time = serializers.DateTimeField()
-    stream = serializers.ChoiceField(["stdout", "stderr"])
+    stream = serializers.ChoiceField(STREAMS)
     text = serializers.CharField()
 
 

@@ -150,8 +150,22 @@ class Sealed:
 def _columns(entries: NDArray[np.void], times: NDArray[np.int64]) -> bytes:
     """Alike beside alike, which compresses far better: steps in time, lengths, streams."""
     steps = np.diff(times, prepend=times[:1]).astype("<i8")
-    streams = np.packbits(entries["stream"] != 0)
-    return _shuffled(steps) + _shuffled(entries["length"].astype("<u4")) + streams.tobytes()
+    return _shuffled(steps) + _shuffled(entries["length"].astype("<u4")) + _stream_bits(entries["stream"])
+
+
+def _stream_bits(streams: NDArray[np.uint8]) -> bytes:
+    """A bit a line; where there are more streams than two, the higher bits of all lines behind the lower ones."""
+    high = np.packbits(streams >> 1).tobytes() if streams.max(initial=0) > 1 else b""
+    return np.packbits(streams & 1).tobytes() + high
+
+
+def _streams(bits: bytes, count: int) -> NDArray[np.uint8]:
+    size = (count + 7) // 8
+    low, high = (np.frombuffer(part, np.uint8) for part in (bits[:size], bits[size:]))
+    streams = np.unpackbits(low, count=count)
+    if high.size:
+        streams |= np.left_shift(np.unpackbits(high, count=count), 1)
+    return streams
 
 
 def _entries(columns: bytes, row: Row) -> bytes:
@@ -160,7 +174,7 @@ def _entries(columns: bytes, row: Row) -> bytes:
     steps = _unshuffled(columns[: 8 * count], "<i8")
     entries["at_ns"] = (np.cumsum(steps) + row.first_us) * 1000
     entries["length"] = _unshuffled(columns[8 * count : 12 * count], "<u4")
-    entries["stream"] = np.unpackbits(np.frombuffer(columns[12 * count :], np.uint8), count=count)
+    entries["stream"] = _streams(columns[12 * count :], count)
     return entries.tobytes()
 
 

@@ -44,6 +44,7 @@ class Attempt(Stamped):
     # What we did to it, so that an exit code of 137 is never guessed at: the verdict code that the stop will have.
     stop_code = models.CharField(max_length=40, blank=True)
     stop_detail = models.CharField(max_length=500, blank=True)
+    stop_verdict = models.JSONField(null=True, blank=True, help_text="What it will be judged as, where that is known.")
     stop_requested_at = models.DateTimeField(null=True, blank=True)
     killed_at = models.DateTimeField(null=True, blank=True)
 

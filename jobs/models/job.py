@@ -29,6 +29,8 @@ WAITING_REASONS = (
     "quota",
     "no_worker",
     "unschedulable",
+    "image",
+    "config",
     "capacity",
 )
 

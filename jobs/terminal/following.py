@@ -62,8 +62,8 @@ async def _follow(wanted: Following) -> dict[str, Any]:
 
 
 def print_exactly(line: StoredLine, attempt: int) -> None:
-    """The bytes as the job wrote them, stdout to stdout and stderr to stderr."""
-    out = sys.stdout.buffer if line.stream == "stdout" else sys.stderr.buffer
+    """The bytes as the job wrote them, stderr to stderr and all else to stdout."""
+    out = sys.stderr.buffer if line.stream == "stderr" else sys.stdout.buffer
     out.write(line.data)
     out.flush()
 
@@ -91,6 +91,8 @@ def what_it_waits_for(news: Mapping[str, Any]) -> str:
         return f"waiting ({news['waiting_reason'] or 'capacity'}): {detail}"
     if news["attempt_state"] not in ("assigned", "starting"):
         return ""
+    if reason := news["waiting_reason"]:
+        return f"waiting ({reason}) in {news['worker']}'s cluster: {news['waiting_detail']}"
     if pull := news["progress"]:
         return f"pulling the image on {news['worker']}: {_progress(pull)}"
     return f"starting on {news['worker']}"

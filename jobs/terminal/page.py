@@ -61,7 +61,8 @@ def _facts(job: Job) -> Iterator[tuple[str, str]]:
     """What is as by default is left out."""
     spec, attempt, now = job.wanted, job.current_attempt, datetime.now(UTC)
     if waits := waiting(job):
-        yield "waits", f"{waits['reason']}: {waits['detail']} (number {waits['position']} in the queue)"
+        place = f" (number {waits['position']} in the queue)" if waits["position"] else ""
+        yield "waits", f"{waits['reason']}: {waits['detail']}{place}"
         if waits["blocked_by"]:
             yield "for", ", ".join(map(str, waits["blocked_by"]))
     yield "project", f"{job.project}, owner {job.owner or 'nobody'}"

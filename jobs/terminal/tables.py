@@ -68,7 +68,7 @@ def where(job: Job) -> str:
 
 def why(job: Job) -> str:
     """What it waits for, or why it ended as it did; empty while all is well."""
-    if job.state == JobState.QUEUED:
+    if job.state == JobState.QUEUED or job.waiting_reason:
         return f"{job.waiting_reason}: {job.waiting_detail}" if job.waiting_reason else "not yet seen"
     if job.verdict:
         return f"{job.verdict_code}: {job.verdict['summary']}"

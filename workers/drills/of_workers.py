@@ -13,7 +13,7 @@ from celery.utils.nodenames import worker_direct
 
 from jobs.models import Attempt, Event
 from workers.drivers.protocol import Phase, Unavailable
-from workers.engines import driver
+from workers.engines import driver_of
 from workers.models import Worker, WorkerState
 from workers.removing import find_container
 
@@ -125,7 +125,7 @@ class StopWorker(_EndsWorker):
 def container_runs(attempt: Attempt) -> tuple[bool, str]:
     """As the engine says it."""
     try:
-        seen = find_container(attempt, driver(attempt.runtime))
+        seen = find_container(attempt, driver_of(attempt))
     except Unavailable as error:
         return False, f"the engine can't be asked from here: {error}"
     phase = seen.phase if seen else Phase.GONE

@@ -11,7 +11,7 @@ from jobs.logs.reader import read_lines
 from jobs.models import Attempt, Event, Job
 from jobs.states import FINAL_ATTEMPT
 from workers.drivers.protocol import Unavailable
-from workers.engines import driver
+from workers.engines import driver_of
 from workers.models import Worker, WorkerState
 from workers.removing import find_container
 
@@ -142,7 +142,7 @@ def is_removed(scene: Scene, attempt: Attempt) -> bool:
     if not reaches(scene):
         return True
     try:
-        return find_container(attempt, driver(attempt.runtime)) is None
+        return find_container(attempt, driver_of(attempt)) is None
     except Unavailable:
         return True
 

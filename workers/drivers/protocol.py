@@ -48,7 +48,14 @@ class Unavailable(Exception):
 
 
 class Unreadable(Unavailable):
-    """The runtime answers, and says that it cannot read its own log of the container. It may be able to later."""
+    """The runtime answers, and says that it cannot read its own log of the container.
+
+    It may be able to later: `patience_seconds` is how long that is worth waiting for once the container is over.
+    """
+
+    def __init__(self, message: str, patience_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.patience_seconds = patience_seconds
 
 
 @dataclass(frozen=True)

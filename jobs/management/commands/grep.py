@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_datetime
 from rich.text import Text
 
 from jobs.logs.query import BadQuery, Query
+from jobs.logs.records import STREAMS
 from jobs.logs.search import Hit, Searched, Wanted, search
 from jobs.models import Attempt
 from jobs.quantities import human_bytes
@@ -40,7 +41,7 @@ manage.py grep -E "took [0-9]{4,} ms" --since 2030-01-31T08:00:00Z --json
         parser.add_argument("pattern", metavar="TEXT", help="what a line has in it")
         parser.add_argument("-E", "--regex", action="store_true", help="TEXT is an expression as RE2 knows them")
         parser.add_argument("-i", "--ignore-case", action="store_true")
-        parser.add_argument("--stream", choices=["stdout", "stderr"], help="only this one")
+        parser.add_argument("--stream", choices=STREAMS, help="only this one")
         parser.add_argument("--since", metavar="TIME", help="lines of that time or later, like 2030-01-31T08:00:00Z")
         parser.add_argument("--until", metavar="TIME", help="lines before that time")
         parser.add_argument(

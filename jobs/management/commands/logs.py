@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 
 from jobs.logs.dropped import LogDropped, refuse_dropped
 from jobs.logs.reader import read_lines, tail_start
-from jobs.logs.records import StoredLine
+from jobs.logs.records import STREAMS, StoredLine
 from jobs.models import Attempt, Job
 from jobs.terminal import following
 from jobs.terminal.command import INTERRUPTED, USAGE, TerminalCommand
@@ -35,7 +35,7 @@ manage.py logs 9fe8614d --json | jq -r .text
         parser.add_argument("--tail", type=int, metavar="N", help="only the last N lines, and what follows")
         parser.add_argument("--timestamps", action="store_true", help="the time before each line")
         parser.add_argument("--attempt", type=int, metavar="N", help="its number; default: the newest")
-        parser.add_argument("--stream", choices=["stdout", "stderr"], help="only this one")
+        parser.add_argument("--stream", choices=STREAMS, help="only this one")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["tail"] is not None and options["tail"] < 0:

@@ -20,8 +20,9 @@ from jobs import failpoints
 from jobs.limits import LONGEST_DAYS
 from jobs.spec import RUNTIMES
 from jobs.volumes import Allowed
+from workers.drivers.kubernetes.options import Options
 
-from .kubernetes import KubernetesEnvironment, words
+from .kubernetes import KubernetesEnvironment, options_of, words
 
 SOCKET_PATH_LONGEST = 100  # the kernel's limit is 107 bytes
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -253,6 +254,10 @@ class Environment(KubernetesEnvironment):
     @property
     def broker_url(self) -> str:
         return self.CELERY_BROKER_URL or self.redis_url.replace("unix://", "redis+socket://")
+
+    @cached_property
+    def kubernetes_options(self) -> Options:
+        return options_of(self)
 
     @property
     def process_runtime_allowed(self) -> bool:

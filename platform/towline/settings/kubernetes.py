@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from workers.drivers.kubernetes.options import Options
+
 NAMESPACE = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 
 
@@ -86,3 +88,20 @@ class KubernetesEnvironment(BaseSettings):
         if value == 0:
             raise ValueError("is not for root: a job that needs it asks with `user`")
         return value
+
+
+def options_of(settings: KubernetesEnvironment) -> Options:
+    """For the driver, which reads no settings."""
+    return Options(
+        namespace=settings.TOWLINE_KUBERNETES_NAMESPACE,
+        namespaces=settings.TOWLINE_KUBERNETES_NAMESPACES,
+        run_as=settings.TOWLINE_KUBERNETES_RUN_AS,
+        tolerations=settings.TOWLINE_KUBERNETES_TOLERATIONS,
+        priority_class=settings.TOWLINE_KUBERNETES_PRIORITY_CLASS,
+        pull_secrets=settings.TOWLINE_KUBERNETES_PULL_SECRETS,
+        pull_policy=settings.TOWLINE_KUBERNETES_PULL_POLICY,
+        gpu_resource=settings.TOWLINE_KUBERNETES_GPU_RESOURCE,
+        runtime_class=settings.TOWLINE_KUBERNETES_RUNTIME_CLASS,
+        scratch_bytes=settings.TOWLINE_KUBERNETES_SCRATCH_BYTES,
+        service_url=settings.TOWLINE_KUBERNETES_SERVICE_URL,
+    )

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.logs import grams
-from jobs.logs.records import StoredLine, pack, unpack
+from jobs.logs.records import STREAMS, StoredLine, pack, unpack
 from jobs.logs.sealed import Broken, Sealed, Writer
 
 Lines = list[tuple[bytes, str, int]]
 LINES = st.lists(
     st.tuples(
-        st.binary(min_size=1, max_size=30), st.sampled_from(["stdout", "stderr"]), st.integers(0, 2**51).map(lambda us: us * 1000)
+        st.binary(min_size=1, max_size=30), st.sampled_from(STREAMS), st.integers(0, 2**51).map(lambda us: us * 1000)
     ),
     min_size=1,
     max_size=40,

@@ -94,7 +94,7 @@ def _install_keeper() -> Keeper:
 
     name = settings.TOWLINE.TOWLINE_WORKER_NAME or f"run@{socket.gethostname()}"
     try:
-        ours = keeper.Keeper(name, offered())
+        ours = keeper.Keeper(name, offered(keeper.engines_before(name)))
     except Unavailable as error:
         raise CommandError(f"no engine to run jobs on: {error}. Start it, or set TOWLINE_RUNTIMES.") from error
     try:

@@ -57,6 +57,28 @@ def test_the_built_in_suite_has_six_valid_examples_of_1_7_3_12_5_4_lines(runtime
         parse_spec({"image": "towline/demo:1", **example.spec})
 
 
+def test_the_suite_of_a_cluster_has_seven_and_they_are_its_own() -> None:
+    found = examples("kubernetes")
+    assert [example.name for example in found] == ["hello", "cpu", "memory", "data", "build", "ml", "gpu"]
+    assert [example.expect.lines for example in found] == [1, 22, 4, 2, 7, 7, 1]
+    for example in found:
+        parse_spec({"image": "busybox:1.36", "runtime": "kubernetes", **example.spec})
+
+
+def test_an_example_may_wait_only_for_what_it_names() -> None:
+    expect = Expectation(lines=1, keys=[], waits="^unschedulable: .*gpu")
+    assert expect.may_wait_for("unschedulable", "GPU is short on 1 of 1 nodes")
+    assert not expect.may_wait_for("unschedulable", "cpu is short on 1 of 1 nodes")
+    assert not expect.may_wait_for("capacity", "gpu")
+    assert not EXPECT.may_wait_for("unschedulable", "gpu")
+
+
+def test_a_peak_that_is_not_told_is_missed_only_where_it_must_be() -> None:
+    untold = replace(FINE, peak_bytes=None)
+    assert complaints(replace(EXPECT, peak_where_told=True), untold) == []
+    assert complaints(replace(EXPECT, peak_where_told=True), replace(FINE, peak_bytes=1)) != []
+
+
 def test_an_unknown_example_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UnusableError, match=r"no example nope for docker: choose from hello, ml"):
         examples("docker", only=["nope"])

@@ -32,16 +32,18 @@ class Room:
 
     cpus: float
     memory_bytes: int
+    whose: str = "the worker"
 
 
 @dataclass(frozen=True)
 class Result:
-    """An example and its job. `problems` empty and `over`: as it should be."""
+    """An example and its job. `problems` empty and `over`: as it should be. `waited`: what for, where that was all right."""
 
     example: Example
     job: Job
     scaled: str = ""
     over: bool = False
+    waited: str = ""
     problems: Sequence[str] = ()
     seconds: float | None = None
     lines: int = 0
@@ -52,18 +54,25 @@ class Result:
         return self.over and not self.problems
 
 
+UNKNOWN = Room(1, 1024 * MIB)  # of a cluster that does not let us see its nodes
+
+
 def room_for(runtime: str) -> Room:
     engines = [engine for worker in Worker.objects.alive() for engine in worker.engines if engine["runtime"] == runtime]
     if not engines:
         raise NoWorkerError(runtime)
-    return Room(max(engine["cpus"] for engine in engines), max(engine["memory_bytes"] for engine in engines))
+    cpus, memory = (max(engine[amount] for engine in engines) for amount in ("cpus", "memory_bytes"))
+    if not any(engine.get("elastic") for engine in engines):
+        return Room(cpus, memory)
+    # Others have pods on its machines, too: half of the largest one is what most clusters find room for.
+    return Room(cpus / 2 or UNKNOWN.cpus, memory // 2 or UNKNOWN.memory_bytes, "half of the largest node")
 
 
-def start(example: Example, runtime: str, room: Room) -> Result:
+def start(example: Example, runtime: str, room: Room, image: str = DEMO_IMAGE) -> Result:
     """Submit it. Raises pydantic's ValidationError for a spec that is none."""
     body: dict[str, Any] = {
         "name": example.name,
-        "image": DEMO_IMAGE,
+        "image": image,
         "runtime": runtime,
         "labels": {LABEL: runtime},
         "env": {"RUNTIME": runtime},
@@ -71,7 +80,7 @@ def start(example: Example, runtime: str, room: Room) -> Result:
     }
     body["resources"], said = scaled(body.get("resources", {}), room)
     job, _ = submit(parse_spec(body), None)
-    return Result(example, job, said)
+    return Result(example, job, f"{room.whose}: {said}" if said else "")
 
 
 def scaled(resources: dict[str, Any], room: Room) -> tuple[dict[str, Any], str]:
@@ -103,6 +112,9 @@ def look(result: Result) -> Result:
     if result.over:
         return result
     job = Job.objects.get(pk=result.job.pk)
+    if not job.is_final and result.example.expect.may_wait_for(job.waiting_reason, job.waiting_detail):
+        cancel(job, "suite")
+        return replace(result, job=job, waited=f"{job.waiting_reason}: {job.waiting_detail}")
     if not job.is_final or _container_is_left(job):
         return replace(result, job=job)
     return _judged(result, job)
@@ -115,6 +127,8 @@ def _judged(result: Result, job: Job) -> Result:
     peak = attempt.usage.get("memory_peak_bytes") if attempt else None
     why = f"{job.verdict_code}: {job.verdict['summary']}" if job.verdict else ""
     problems = complaints(result.example.expect, Seen(job.state, why, output, seconds, peak))
+    if result.waited:
+        problems = [] if job.state == JobState.CANCELLED and not output else ["waited, and ran all the same"]
     if _container_is_left(job):
         problems.append("its container was not removed")
     return replace(result, job=job, over=True, problems=problems, seconds=seconds, lines=len(output), peak_bytes=peak)
@@ -131,7 +145,7 @@ def _given_up(result: Result, limit_seconds: float) -> Result:
     job.refresh_from_db()
     if job.is_final:
         return _judged(result, job)
-    where = f"{job.waiting_reason}: {job.waiting_detail}" if job.state == JobState.QUEUED else f"it is {job.state}"
+    where = f"{job.waiting_reason}: {job.waiting_detail}" if job.waiting_reason else f"it is {job.state}"
     cancel(job, "suite")
     return replace(result, job=job, over=True, problems=[f"not over after {limit_seconds:g} s; {where}"])
 

@@ -48,7 +48,9 @@ def remark(result: Result) -> str:
         return "; ".join(result.problems)
     if not result.over and result.job.waiting_reason:
         return f"{result.job.waiting_reason}: {result.job.waiting_detail}"
-    return f"scaled to the worker: {result.scaled}" if result.scaled else ""
+    if result.waited:
+        return f"waits, as it must here: {result.waited}"
+    return f"scaled to {result.scaled}" if result.scaled else ""
 
 
 def suite_verdict(results: Sequence[Result]) -> Text:

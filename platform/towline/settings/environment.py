@@ -148,6 +148,9 @@ class Environment(KubernetesEnvironment):
     TOWLINE_DOCKER_URL: str | None = Field(
         None, description="The Docker engine. Unset: DOCKER_HOST, or the local socket."
     )
+    TOWLINE_DEMO_IMAGE: str = Field(
+        "busybox:1.36", description="The image of examples where none can be made on the spot: with a shell and awk."
+    )
     TOWLINE_FLOWER_URL: str | None = Field(None, description="Where Flower is, for links from the admin.")
     TOWLINE_LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Of Towline's own loggers."

@@ -56,11 +56,7 @@ def submit(spec: JobSpec, owner: User | None, *, idempotency_key: str | None = N
     digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
     if idempotency_key and (first := _submitted_before(owner, idempotency_key, digest)):
         return first, False
-    project = _open_project(spec.project, owner)
-    _check_network(spec.network)
-    _check_after(spec.after, owner)
-    _check_volumes(spec.volumes)
-    _check_secrets(spec.secrets, project)
+    project = check(spec, owner)
     _check_room()
     try:
         with transaction.atomic():
@@ -71,6 +67,16 @@ def submit(spec: JobSpec, owner: User | None, *, idempotency_key: str | None = N
             return first, False
         raise
     return job, True
+
+
+def check(spec: JobSpec, owner: User | None) -> Project:
+    """The project it goes to, if it may be submitted as things are here. Raises Rejected."""
+    project = _open_project(spec.project, owner)
+    _check_network(spec.network)
+    _check_after(spec.after, owner)
+    _check_volumes(spec.volumes)
+    _check_secrets(spec.secrets, project)
+    return project
 
 
 def _store(

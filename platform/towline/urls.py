@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 
 from jobs.api import problems
 
-from . import health, schema
+from . import health, metrics, schema
 
 api: list[URLPattern | URLResolver] = [
     path("", include("jobs.api.urls")),
@@ -22,6 +22,7 @@ urlpatterns = [
     path("api/v1/", include((api, "api"))),
     path("healthz/live", health.live),
     path("healthz/ready", health.ready),
+    path("metrics", metrics.metrics),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
 ]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import yaml
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError, CommandParser
 from pydantic import ValidationError
@@ -13,7 +16,10 @@ from pydantic import ValidationError
 from jobs.api.serializers import JobSerializer
 from jobs.logs.records import StoredLine
 from jobs.models import Job
-from jobs.services import KeyReused, QueueFull, Rejected, submit
+from jobs.needs import Needs
+from jobs.outlook import outlook
+from jobs.preview import NoPreview, preview
+from jobs.services import KeyReused, QueueFull, Rejected, check, submit
 from jobs.spec import JobSpec, field_errors, parse_spec
 from jobs.terminal import following
 from jobs.terminal.command import INTERRUPTED, USAGE, TerminalCommand
@@ -30,6 +36,7 @@ manage.py submit busybox:1.36 -- echo hello
 manage.py submit busybox:1.36 --follow --name count -- sh -c 'for i in 1 2 3; do echo $i; sleep 1; done'
 manage.py submit python:3.13-slim --script train.py --memory 2Gi --timeout 600 --retries 2 --retry-on oom_killed
 manage.py submit --spec job.json --priority 10 --json
+manage.py submit busybox:1.36 --runtime kubernetes --dry-run -o yaml -- sh -c 'echo hello'
 """
     behind: list[str] = []
 
@@ -49,10 +56,19 @@ manage.py submit --spec job.json --priority 10 --json
         add_spec_options(parser)
         parser.add_argument("--owner", metavar="USER", help="whose job it is; default: nobody's")
         parser.add_argument("--idempotency-key", metavar="KEY", help="the same again: the first job, not a second one")
+        parser.add_argument("--dry-run", action="store_true", help="check it, store nothing")
+        parser.add_argument(
+            "-o", "--output", choices=["yaml", "json"], help="with --dry-run: what the runtime would be asked for"
+        )
         parser.add_argument("-f", "--follow", action="store_true", help="show the output until the job is over")
 
     def handle(self, *args: Any, **options: Any) -> None:
         spec = checked(body_of(_image(options["words"]), self.behind, options))
+        if options["dry_run"]:
+            self._show(spec, options)
+            return
+        if options["output"]:
+            raise CommandError("-o shows what --dry-run would ask for: give both, or neither", returncode=USAGE)
         job = stored(spec, _owner(options["owner"]), options["idempotency_key"])
         if options["as_json"]:
             self.print_json(JobSerializer(job).data)
@@ -62,6 +78,24 @@ manage.py submit --spec job.json --priority 10 --json
                 self.stderr.write(f"it waits: {job.waiting_detail}")
         if options["follow"]:
             sys.exit(self._follow(job, as_json=options["as_json"]))
+
+    def _show(self, spec: JobSpec, options: dict[str, Any]) -> None:
+        """What would be asked for, and nothing stored."""
+        if options["follow"]:
+            raise CommandError("--dry-run submits nothing to follow: leave out one of them", returncode=USAGE)
+        with _refusing():
+            check(spec, _owner(options["owner"]))
+        try:
+            documents = preview(spec) if options["output"] else []
+        except NoPreview as error:
+            raise CommandError(f"--dry-run: {error}", returncode=USAGE) from error
+        if options["output"] == "yaml":
+            self.stdout.write(yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True), ending="")
+        elif options["output"] == "json" or options["as_json"]:
+            self.print_json(documents or spec.model_dump(mode="json"))
+        else:
+            why = outlook(Needs.of(spec.model_dump(mode="json")))
+            self.stdout.write(f"would wait ({why[0]}): {why[1]}" if why else "would be taken; nothing was stored")
 
     def _follow(self, job: Job, *, as_json: bool) -> int:
         self.stdout.flush()
@@ -105,11 +139,18 @@ def checked(body: dict[str, Any]) -> JobSpec:
         raise refusal(field_errors(error)) from error
 
 
-def stored(spec: JobSpec, owner: User | None, key: str | None) -> Job:
+@contextmanager
+def _refusing() -> Iterator[None]:
     try:
-        return submit(spec, owner, idempotency_key=key)[0]
+        yield
     except Rejected as error:
         raise refusal(error.errors) from error
+
+
+def stored(spec: JobSpec, owner: User | None, key: str | None) -> Job:
+    try:
+        with _refusing():
+            return submit(spec, owner, idempotency_key=key)[0]
     except KeyReused as error:
         message = f"--idempotency-key {key} was given to another job: choose a new one for this one"
         raise CommandError(message, returncode=USAGE) from error

@@ -43,7 +43,7 @@ from workers.drivers.protocol import (
     unasked,
 )
 
-GIB = 1024**3
+LOG_BYTES = 4 * 1024**3
 STARTS_PER_CPU = 2  # measured: one at a time per cpu leaves a seventh of what the machine can start unused
 SEARCH_SECONDS = 300.0  # the engine searches some 400,000 lines a second
 INIT_EXIT_CODES = (1, 126, 127)  # of an init that could not execute the command
@@ -73,7 +73,7 @@ class DockerDriver:
         pull_silence_seconds: float = 300,
         lock_dir: Path | None = None,
         start_slots: int | None = None,
-        log_bytes: int = 4 * GIB,
+        log_bytes: int = LOG_BYTES,
     ) -> None:
         self._connection = Connection(base_url, timeout_seconds)
         self._silence = silence_seconds

@@ -37,9 +37,10 @@ test: test-sqlite test-postgres ## all tests, on SQLite and on PostgreSQL
 test-sqlite: .venv/.dev
 	$(BIN)/python -m pytest --database sqlite $(ARGS)
 
-# What touches no database ran with the other one.
+# What says nothing of the database ran with the other one: drivers, drills, engines that stop, images.
+ONCE_ONLY := test_drills test_engine_faults test_image test_compose
 test-postgres: .venv/.dev
-	$(BIN)/python -m pytest --database postgres tests/flows tests/system tests/browser tests/chaos/test_chaos.py $(ARGS)
+	$(BIN)/python -m pytest --database postgres tests/flows tests/system tests/browser tests/chaos/test_chaos.py $(ONCE_ONLY:%=--ignore=tests/system/%.py) $(ARGS)
 
 check: .venv/.dev ## format, lint, types, import contracts, migrations, container and shell linters
 	$(BIN)/ruff format --check .

@@ -43,6 +43,10 @@ class ApiError(Exception):
         self.status, self.reason, self.message, self.body = status, reason, message, body
 
 
+class Forbidden(Unavailable):
+    """We have not the right to ask that."""
+
+
 @contextmanager
 def asking(what: str) -> Iterator[None]:
     """Turn a no that nobody expected into `Unavailable`, in the API server's own words."""
@@ -162,7 +166,7 @@ class Cluster:
             self._forget()  # the token is stale: the way is looked up anew
             raise Unavailable(f"the cluster does not know who we are: {message}") from error
         if status == 403 and method != "POST":
-            raise Unavailable(f"we may not {method} {path}: {message}") from error
+            raise Forbidden(f"we may not {method} {path}: {message}") from error
         if status >= 500:
             raise Unavailable(f"the cluster failed at {method} {path}: {error}") from error
         raise error
@@ -189,11 +193,11 @@ def _connect(context: str | None) -> ApiClient:
     told.connection_pool_maxsize, told.keep_alive = CONNECTIONS, True
     try:
         if context is None and TOKEN.exists():
-            load_incluster_config(client_configuration=told)
+            load_incluster_config(client_configuration=told)  # type: ignore[no-untyped-call]
         else:
             # The client itself looks at KUBECONFIG when it is imported, which may have been long ago.
             file = os.environ.get("KUBECONFIG", "~/.kube/config")
-            load_kube_config(file, context, client_configuration=told, persist_config=False)
+            load_kube_config(file, context, client_configuration=told, persist_config=False)  # type: ignore[no-untyped-call]
         return ApiClient(told)
     except (ConfigException, OSError, ValueError) as error:
         where = f"the context {context}" if context else "the cluster"

@@ -57,9 +57,7 @@ def observe(
     )
 
 
-def gone(
-    handle: Handle, pod: Mapping[str, Any] | None = None, events: Sequence[Mapping[str, Any]] = ()
-) -> Observation:
+def gone(handle: Handle, pod: Mapping[str, Any] | None = None, events: Sequence[Mapping[str, Any]] = ()) -> Observation:
     """`pod`: as it was when it was last seen."""
     return Observation(
         handle=handle,

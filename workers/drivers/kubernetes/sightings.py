@@ -104,7 +104,10 @@ class Sightings:
 
 def _is_newer(pod: Mapping[str, Any], known: Mapping[str, Any] | None) -> bool:
     """Versions are numbers that go up wherever there is a Kubernetes; anything else is taken as it comes."""
-    ours, theirs = (known or {}).get("metadata", {}).get("resourceVersion", ""), pod["metadata"].get("resourceVersion", "")
+    ours, theirs = (
+        (known or {}).get("metadata", {}).get("resourceVersion", ""),
+        pod["metadata"].get("resourceVersion", ""),
+    )
     if str(ours).isdecimal() and str(theirs).isdecimal():
         return int(theirs) > int(ours)
     return bool(theirs != ours)

@@ -26,9 +26,9 @@ from workers.drivers.protocol import LABEL_INSTALLATION, Unavailable
 
 log = logging.getLogger(__name__)
 
-LASTS_SECONDS = 30  # one watch; the API server ends it then
+LASTS_SECONDS = 15  # one watch; the API server ends it then
 SILENCE_SECONDS = 5.0  # beyond that: the connection is dead
-FRESH_SECONDS = 45.0  # after how long without a word what is known counts for nothing
+FRESH_SECONDS = 25.0  # after how long without a word what is known counts for nothing
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 CHUNK = 2**16
 
@@ -40,11 +40,18 @@ class Relist(Exception):
 class Watch:
     """Starts with the first question, in a thread of its own that ends with the process. Safe for many threads."""
 
-    def __init__(self, cluster: Cluster, namespace: str, *, lasts_seconds: int = LASTS_SECONDS) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        *,
+        lasts_seconds: int = LASTS_SECONDS,
+        silence_seconds: float = SILENCE_SECONDS,
+    ) -> None:
         self._cluster = cluster
         self._path = f"/api/v1/namespaces/{namespace}/pods"
         self._name = f"watch-{namespace}"
-        self._lasts = lasts_seconds
+        self._lasts, self._silence = lasts_seconds, silence_seconds
         self._sightings = Sightings()
         self._heard_at: float | None = None
         self._thread: threading.Thread | None = None
@@ -65,11 +72,13 @@ class Watch:
 
     def learn(self, pod: Mapping[str, Any]) -> None:
         """From an answer that was got elsewhere, so that nobody here looks behind what was done already."""
-        self._sightings.saw(pod)
+        if self._thread is not None:  # else nobody asks, and nobody would ever forget it
+            self._sightings.saw(pod)
 
     def lost(self, uid: str) -> None:
         """It is certain that this pod is gone."""
-        self._sightings.lost(uid)
+        if self._thread is not None:
+            self._sightings.lost(uid)
 
     def wait(self, uid: str, version: int, seconds: float) -> bool:
         """Until there is something newer of this pod than `version` (of a `Seen`; 0: anything), at most so long."""
@@ -124,7 +133,7 @@ class Watch:
             "timeoutSeconds": self._lasts,
             "allowWatchBookmarks": "true",
         }
-        with self._cluster.stream(self._path, query=asked, read_seconds=self._lasts + SILENCE_SECONDS) as answer:
+        with self._cluster.stream(self._path, query=asked, read_seconds=self._lasts + self._silence) as answer:
             self._heard_at = time.monotonic()
             for line in lines_of(answer.stream(CHUNK)):
                 self._heard_at = time.monotonic()
@@ -140,7 +149,8 @@ class Watch:
             self._sightings.lost(thing["metadata"]["uid"], thing)
         elif kind != "BOOKMARK":
             self._sightings.saw(thing)
-        return thing["metadata"].get("resourceVersion")
+        version: str | None = thing["metadata"].get("resourceVersion")
+        return version
 
 
 def lines_of(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -149,4 +159,3 @@ def lines_of(chunks: Iterator[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
         yield from filter(None, whole)
-

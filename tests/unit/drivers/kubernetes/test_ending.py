@@ -1,0 +1,167 @@
+"""Ended without losing the log, withdrawn before it began, removed only when nothing of it can still run."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.drivers.kubernetes.api import Answer, Api, Asked
+from tests.unit.drivers.kubernetes.conftest import Serve
+from tests.unit.drivers.kubernetes.namespace import Namespace
+from tests.unit.drivers.kubernetes.pods import spec
+from workers.drivers.kubernetes import ending
+from workers.drivers.kubernetes.driver import KubernetesDriver
+from workers.drivers.kubernetes.options import Options
+from workers.drivers.protocol import Handle, Phase, Unavailable
+
+NAME = "here-j1-a1"
+RUNNING = {
+    "phase": "Running",
+    "containerStatuses": [{"name": "job", "state": {"running": {"startedAt": "2026-11-21T21:46:11Z"}}}],
+}
+ENDED = {"phase": "Failed", "containerStatuses": [{"name": "job", "state": {"terminated": {"exitCode": 3}}}]}
+
+
+@pytest.fixture
+def namespace() -> Namespace:
+    return Namespace()
+
+
+@pytest.fixture
+def api(serve: Serve, namespace: Namespace) -> Api:
+    return serve(namespace)
+
+
+@pytest.fixture
+def driver(api: Api) -> KubernetesDriver:
+    return KubernetesDriver(options=Options(namespace="jobs"), gone_seconds=0.3)
+
+
+@pytest.fixture
+def handle(driver: KubernetesDriver, namespace: Namespace) -> Handle:
+    made = driver.start(spec())
+    namespace.ungated(NAME, node="")
+    return made
+
+
+def deletes(api: Api) -> list[Asked]:
+    return [asked for asked in api.asked if asked.method == "DELETE"]
+
+
+def test_what_runs_is_asked_by_a_deadline_and_stays(
+    api: Api, namespace: Namespace, driver: KubernetesDriver, handle: Handle
+) -> None:
+    namespace.ungated(NAME, RUNNING)
+    for grace in (10, 0):
+        driver.stop(handle, grace)
+    assert namespace.pods[NAME]["spec"]["activeDeadlineSeconds"] == 1
+    assert deletes(api) == []
+
+
+def test_what_has_no_node_yet_is_withdrawn_on_condition(
+    api: Api, namespace: Namespace, driver: KubernetesDriver, handle: Handle
+) -> None:
+    version = namespace.pods[NAME]["metadata"]["resourceVersion"]
+    assert driver.withdraw(handle)
+    [asked] = deletes(api)
+    assert asked.body["preconditions"] == {"uid": handle.uid, "resourceVersion": version}
+    assert driver.inspect(handle).phase is Phase.GONE
+    assert not driver.withdraw(handle)
+
+
+def test_one_that_gets_a_node_meanwhile_is_not_deleted(
+    api: Api, namespace: Namespace, driver: KubernetesDriver, handle: Handle
+) -> None:
+    def schedule(asked: Asked) -> Answer | None:
+        if asked.method == "DELETE" and "nodeName" not in namespace.pods[NAME]["spec"]:
+            namespace.ungated(NAME)
+        return None
+
+    namespace.before = schedule
+    assert not driver.withdraw(handle)
+    assert namespace.pods[NAME]["spec"]["activeDeadlineSeconds"] == 1
+    assert len(deletes(api)) == 1
+
+
+def test_stopping_leaves_what_was_never_started_and_what_is_over(
+    api: Api, namespace: Namespace, driver: KubernetesDriver
+) -> None:
+    answers = iter([None])
+    with pytest.raises(StopIteration):
+        driver.start(spec(), lambda _: next(answers))
+    found = driver.find(NAME)
+    assert found
+    driver.stop(found.handle, 0)
+    assert driver.inspect(found.handle).phase is Phase.CREATED
+    namespace.ungated(NAME, ENDED)
+    driver.stop(found.handle, 0)
+    assert deletes(api) == []
+    assert "activeDeadlineSeconds" not in namespace.pods[NAME]["spec"]
+
+
+def test_withdrawing_takes_what_was_never_started(namespace: Namespace, driver: KubernetesDriver) -> None:
+    answers = iter([None])
+    with pytest.raises(StopIteration):
+        driver.start(spec(), lambda _: next(answers))
+    found = driver.find(NAME)
+    assert found
+    assert driver.withdraw(found.handle)
+    assert namespace.pods == {}
+
+
+def test_what_is_over_vanishes_at_once(
+    api: Api, namespace: Namespace, driver: KubernetesDriver, handle: Handle
+) -> None:
+    namespace.ungated(NAME, ENDED)
+    driver.remove(handle)
+    driver.remove(handle)
+    [asked] = deletes(api)
+    assert "gracePeriodSeconds" not in asked.body
+    assert asked.body["preconditions"] == {"uid": handle.uid}
+    assert driver.inspect(handle).phase is Phase.GONE
+
+
+def test_a_namesake_is_not_removed(api: Api, namespace: Namespace, driver: KubernetesDriver, handle: Handle) -> None:
+    namespace.pods[NAME]["metadata"]["uid"] = "another"
+    for end in (driver.remove, driver.withdraw, lambda of: driver.stop(of, 0)):
+        end(handle)
+    assert deletes(api) == []
+    assert NAME in namespace.pods
+
+
+@pytest.mark.parametrize("node", [{"spec": {}}, None, {"spec": {"taints": [{"key": ending.OUT_OF_SERVICE}]}}])
+def test_only_a_machine_that_is_certainly_dead_is_not_waited_for(
+    api: Api,
+    namespace: Namespace,
+    driver: KubernetesDriver,
+    handle: Handle,
+    node: dict[str, object] | None,
+) -> None:
+    namespace.ungated(NAME, RUNNING)
+    namespace.lingering, namespace.node = True, node
+    if node == {"spec": {}}:
+        with pytest.raises(Unavailable, match="is still there"):
+            driver.remove(handle)
+        assert NAME in namespace.pods
+        assert [asked.body["gracePeriodSeconds"] for asked in deletes(api)] == [1]
+    else:
+        driver.remove(handle)
+        assert namespace.pods == {}
+        assert [asked.body["gracePeriodSeconds"] for asked in deletes(api)] == [1, 0]
+
+
+def test_a_handle_of_another_cluster_is_never_gone(driver: KubernetesDriver) -> None:
+    other = Handle("kubernetes", NAME, "u1", "kubernetes-other/jobs")
+    for ask in (driver.inspect, driver.remove, driver.withdraw, lambda of: list(driver.logs(of, None))):
+        with pytest.raises(Unavailable, match="kubernetes-other"):
+            ask(other)
+
+
+def test_a_failed_end_comes_with_its_evidence_asked_once(
+    api: Api, namespace: Namespace, driver: KubernetesDriver, handle: Handle
+) -> None:
+    namespace.ungated(NAME, ENDED)
+    seen = [driver.inspect(handle) for _ in range(3)][-1]
+    assert seen.exit_code == 3
+    assert seen.raw["events"] == [{"reason": "Scheduled"}]
+    assert seen.raw["node"]["metadata"]["name"] == "node1"
+    assert len([asked for asked in api.asked if asked.path.endswith("/events")]) == 1

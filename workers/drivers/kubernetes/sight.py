@@ -1,0 +1,46 @@
+"""Looking at single pods: what the watch says while it hears something, else a question to the API server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from workers.drivers.kubernetes.observe import phase_of
+from workers.drivers.kubernetes.pods import Pods, namespace_of
+from workers.drivers.protocol import Handle, Phase
+
+
+class Sight:
+    """Safe for many threads."""
+
+    def __init__(self, pods: Pods) -> None:
+        self.pods = pods
+
+    def look(self, handle: Handle) -> tuple[Mapping[str, Any] | None, bool]:
+        """The pod as it was seen last, and whether it is gone."""
+        watch = self.pods.watch(namespace_of(handle))
+        if (seen := watch.seen(handle.uid)) is not None:
+            return seen.pod, seen.gone
+        if (pod := self.pods.this(handle)) is not None:
+            return pod, False
+        last = watch.last_of(handle.uid)
+        return last.pod if last else None, True
+
+
+class Glance:
+    """Short looks at one pod, and waiting for the next reason to take one."""
+
+    def __init__(self, sight: Sight, handle: Handle) -> None:
+        self._sight, self._handle = sight, handle
+        self._watch = sight.pods.watch(namespace_of(handle))
+        self._version = 0
+
+    def look(self) -> Phase:
+        known = self._watch.last_of(self._handle.uid)  # before the look: what comes in between is news
+        self._version = known.version if known else 0
+        pod, gone = self._sight.look(self._handle)
+        return Phase.GONE if pod is None or gone else phase_of(pod, datetime.now(UTC))
+
+    def wait(self, seconds: float) -> None:
+        self._watch.wait(self._handle.uid, self._version, seconds)

@@ -38,12 +38,20 @@ class KubernetesDriver:
     """Pods of one cluster. Connects when first asked; safe to use from many threads.
 
     `context` names one of the kubeconfig's, see `connection`. `silence_seconds` is after how long without output `logs`
-    may return, `gone_seconds` how long `remove` waits for it. What is looked at comes from one watch per namespace, for as long as that hears something.
+    may return, `gone_seconds` how long `remove` waits for the pod's end. What is looked at comes from one watch per
+    namespace, for as long as that hears something.
     """
 
     name = observe.NAME
 
-    def __init__(self, context: str | None = None, options: Options = DEFAULTS, *, silence_seconds: float = 10) -> None:
+    def __init__(
+        self,
+        context: str | None = None,
+        options: Options = DEFAULTS,
+        *,
+        silence_seconds: float = 10,
+        gone_seconds: float = 5,
+    ) -> None:
         self._options = options
         self._silence = silence_seconds
         self._cluster = Cluster(context)

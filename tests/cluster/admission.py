@@ -17,6 +17,7 @@ NAME_SAID = (
     "end with an alphanumeric character"
 )
 ENV_NAME = re.compile(r"[ -<>-~]+")
+ENV_SAID = "a valid environment variable name must consist only of printable ASCII characters other than '='"
 CHANGEABLE = ("activeDeadlineSeconds", "schedulingGates", "tolerations", "terminationGracePeriodSeconds")
 SPEC_SAID = (
     "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
@@ -84,10 +85,7 @@ def _container_causes(field: str, container: Object, spec: Object) -> Any:
             yield f"{field}.volumeMounts[{number}].name", f'Not found: "{mount["name"]}"'
     for number, each in enumerate(container.get("env") or ()):
         if not ENV_NAME.fullmatch(each.get("name") or ""):
-            yield (
-                f"{field}.env[{number}].name",
-                f"Invalid value: \"{each.get('name')}\": a valid environment variable name must consist only of printable ASCII characters other than '='",
-            )
+            yield f"{field}.env[{number}].name", f'Invalid value: "{each.get("name")}": {ENV_SAID}'
     yield from _resource_causes(f"{field}.resources", container.get("resources") or {})
 
 

@@ -94,15 +94,16 @@ class Api:
             raise Problem(400, said)
         if asked.namespace:
             admission.check_namespace(self.store, asked.namespace, asked.resource, name)
-        if name and self.store.find(asked.resource, asked.namespace, name):
-            return self.store.create(asked.resource, asked.namespace, given)  # says that it exists
+        known = name and self.store.find(asked.resource, asked.namespace, name)  # `create` says so
+        admitted = given if known else self._admit(asked, given)
+        return self.store.create(asked.resource, asked.namespace, admitted)
+
+    def _admit(self, asked: Asked, given: Object) -> Object:
         if asked.resource == "pods":
-            given = admission.admit_pod(self.store, asked.namespace, given)
+            return admission.admit_pod(self.store, asked.namespace, given)
         if asked.resource == "namespaces":
-            given.setdefault("status", {"phase": "Active"})
-        if asked.resource == "secrets":
-            given = _plain_secret(given)
-        return self.store.create(asked.resource, asked.namespace, given)
+            return {"status": {"phase": "Active"}, **given}
+        return _plain_secret(given) if asked.resource == "secrets" else given
 
     def _patch(self, asked: Asked, media: str, patch: Any) -> Object:
         before = self.store.read(asked.resource, asked.namespace, asked.name)

@@ -38,8 +38,8 @@ class Plan:
     log_files: int = 5
     schedule_seconds: float = 0.02
     replay_seconds: float = 0.05
-    settings: Settings = Settings()
-    patience: Patience = Patience()
+    settings: Settings = field(default_factory=Settings)
+    patience: Patience = field(default_factory=Patience)
 
 
 class Assembly:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 import secrets
 import shutil
@@ -127,8 +126,8 @@ class Runtime:
             data = os.read(fd, READ_BYTES)
         except BlockingIOError:
             return
-        except OSError as error:
-            data = b"" if error.errno == errno.EIO else b""  # a terminal whose other side was closed
+        except OSError:
+            data = b""  # a terminal whose other side was closed
         if data:
             container.log.feed(stream, data)
             return
@@ -219,7 +218,7 @@ async def _exit_code(pid: int) -> int:
     await ended.wait()
     loop.remove_reader(fd)
     os.close(fd)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])  # noqa: ASYNC222 - it has ended
 
 
 def _oom_kills(cgroup: Path) -> int:

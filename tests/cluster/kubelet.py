@@ -76,15 +76,15 @@ class Kubelet:
         if is_replayed(pod):
             return
         worker = PodWorker(self, pod)
-        task = asyncio.get_running_loop().create_task(worker.run(), name=f"pod {worker.name}")
-        self.workers[worker.uid], self.tasks[worker.uid] = worker, task
+        task = asyncio.get_running_loop().create_task(worker.run(), name=f"pod {worker.voice.name}")
+        self.workers[worker.voice.uid], self.tasks[worker.voice.uid] = worker, task
         task.add_done_callback(lambda done: self._leave(worker, done))
 
     def _leave(self, worker: PodWorker, task: asyncio.Task[None]) -> None:
-        if self.workers.get(worker.uid) is worker:
-            del self.workers[worker.uid], self.tasks[worker.uid]
+        if self.workers.get(worker.voice.uid) is worker:
+            del self.workers[worker.voice.uid], self.tasks[worker.voice.uid]
         if not task.cancelled() and task.exception():
-            log.error("pod %s", worker.name, exc_info=task.exception())
+            log.error("pod %s", worker.voice.name, exc_info=task.exception())
 
     def _bury(self, uid: str) -> None:
         """Containers of a pod that went away while the kubelet did."""
@@ -95,7 +95,7 @@ class Kubelet:
 
     def evict(self, namespace: str, name: str, message: str) -> None:
         for worker in self.workers.values():
-            if (worker.namespace, worker.name) == (namespace, name):
+            if (worker.voice.namespace, worker.voice.name) == (namespace, name):
                 worker.eviction = Ending("evicted", 2.0, "Evicted", message)
                 worker.news.set()
 

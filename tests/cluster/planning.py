@@ -23,7 +23,7 @@ SERVICE = {
 
 
 class MissingError(Exception):
-    """Something that the pod names is not there (yet)."""
+    """Something that the pod names is not there (yet), or may not be so."""
 
 
 class Planner:
@@ -34,6 +34,8 @@ class Planner:
 
     def plan(self) -> Plan:
         """Raises `MissingError`."""
+        if refusal := self._refusal():
+            raise MissingError(refusal)
         spec, container = self.pod["spec"], self.container
         whole, own = spec.get("securityContext") or {}, container.get("securityContext") or {}
         uid = own.get("runAsUser", whole.get("runAsUser", 0))
@@ -48,7 +50,7 @@ class Planner:
             read_only=bool(own.get("readOnlyRootFilesystem")), shared_pids=bool(spec.get("shareProcessNamespace")),
         )  # fmt: skip
 
-    def refusal(self) -> str:
+    def _refusal(self) -> str:
         """Why the kubelet won't make this container."""
         whole, own = self.pod["spec"].get("securityContext") or {}, self.container.get("securityContext") or {}
         if not (own.get("runAsNonRoot") or whole.get("runAsNonRoot")):

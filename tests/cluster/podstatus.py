@@ -52,13 +52,13 @@ def with_condition(status: Object, new: Object) -> Object:
 
 
 def step(pod: Object, state: Object, at: float, *, sandbox: bool, identity: str = "", phase: str = "Pending",
-         image: str = "", address: str = "") -> Object:  # fmt: skip
-    """The whole status with the container in this state; `sandbox` says whether it has one."""
+         image: str = "", address: str = "", failing: bool = False) -> Object:  # fmt: skip
+    """The whole status with the container in this state; `sandbox`: it has one; `failing`: it is about to be killed."""
     status = {**pod["status"], "phase": phase, "hostIP": "10.0.0.10", "hostIPs": [{"ip": "10.0.0.10"}]}
     status.setdefault("startTime", stamps.second(at))
-    ready = "running" in state
-    over = "terminated" in state
-    why, said = _unready(pod, state, over=over)
+    runs = "running" in state
+    ready = runs and not failing
+    why, said = ("PodFailed", "") if failing else _unready(pod, state, over="terminated" in state)
     for kind, holds in {"PodReadyToStartContainers": sandbox, "Initialized": True, "Ready": ready,
                         "ContainersReady": ready, "PodScheduled": True}.items():  # fmt: skip
         done = "PodCompleted" if kind == "Initialized" and why == "PodCompleted" else ""
@@ -72,7 +72,7 @@ def step(pod: Object, state: Object, at: float, *, sandbox: bool, identity: str 
         status |= {"podIP": address, "podIPs": [{"ip": address}]}
     container: dict[str, Any] = {
         "name": pod["spec"]["containers"][0]["name"], "state": state, "lastState": {}, "ready": ready,
-        "restartCount": 0, "image": pod["spec"]["containers"][0]["image"], "imageID": image, "started": ready,
+        "restartCount": 0, "image": pod["spec"]["containers"][0]["image"], "imageID": image, "started": runs,
     }  # fmt: skip
     if identity:
         container |= {"containerID": f"containerd://{identity}", "resources": {}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -30,7 +31,7 @@ class Server:
         self.back = Signal()
         self.port = 0
         self.runner: web.ServerRunner | None = None
-        self.open: set[asyncio.BaseTransport] = set()
+        self.open: weakref.WeakSet[Any] = weakref.WeakSet()  # transports
 
     async def start(self, port: int = 0) -> None:
         self.runner = web.ServerRunner(web.Server(self.handle, handler_cancellation=True), shutdown_timeout=0)
@@ -67,9 +68,6 @@ class Server:
             return await self._answer(request)
         except Problem as problem:
             return web.json_response(problem.status, status=problem.code, headers=problem.headers)
-        finally:
-            if transport.is_closing():
-                self.open.discard(transport)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         await self._spoil(request)

@@ -161,7 +161,7 @@ def look_up(plan: Plan) -> str:
     """The program's path, or the error that Go's exec gives for it."""
     name = plan.argv[0]
     if "/" in name:
-        mode = os.stat(name).st_mode
+        mode = os.stat(name).st_mode  # noqa: PTH116 - its error says the name as it was given
         if not stat.S_ISREG(mode) or not os.access(name, os.X_OK):
             raise NotExecutableError(name)
         return name

@@ -1,25 +1,21 @@
-"""The kubelet's care for one pod: volumes, image, container, status, and its end. Forgets nothing that the runtime knows."""
+"""The kubelet's care for one pod, to its end; its beginning is in `rising`. Remembers nothing that the runtime does not know."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import copy
-import time
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
-from . import happenings, images, podstatus, stamps
-from .containers import Container, StartError
-from .deletion import delete
-from .planning import MissingError, Planner
+from . import podstatus, stamps
+from .containers import Container
 from .quantities import amount, over
+from .rising import Rising
 from .store import Object
+from .voice import Voice
 
 if TYPE_CHECKING:
     from .kubelet import Kubelet
 
-PRESENT = 'Container image "{}" already present on machine and can be accessed by the pod'
 LOOK_SECONDS = 1.0
 LEAST_GRACE = 2.0  # of one that is evicted
 
@@ -32,45 +28,48 @@ class Ending:
 class PodWorker:
     def __init__(self, kubelet: Kubelet, pod: Object) -> None:
         self.kubelet, self.runtime = kubelet, kubelet.runtime
-        self.uid: str = pod["metadata"]["uid"]
-        self.namespace, self.name = pod["metadata"]["namespace"], pod["metadata"]["name"]
-        self.container_name = pod["spec"]["containers"][0]["name"]
-        self.pod = pod
+        self.voice = Voice(kubelet, pod)
+        self.rising = Rising(self.voice)
         self.news = asyncio.Event()
         self.eviction: Ending | None = None
-        self.committed = False
-        self.sandbox = False
-        self.address = f"10.244.0.{int(self.uid[:2], 16)}"
 
     @property
-    def container(self) -> Container | None:
-        return self.runtime.containers.get((self.uid, self.container_name))
+    def pod(self) -> Object:
+        return self.voice.pod
 
     def hear(self, pod: Object | None) -> None:
         """Another version of the pod; None when it is gone."""
         if pod is None:
-            self.pod = {**self.pod, "metadata": {**self.pod["metadata"], "gone": True}}
+            self.voice.pod = {**self.pod, "metadata": {**self.pod["metadata"], "gone": True}}
         else:
-            self.pod = pod
+            self.voice.pod = pod
         self.news.set()
 
     async def run(self) -> None:
         rising: asyncio.Task[None] | None = None
         try:
-            if self.container is None and not over(self.pod):
-                rising = asyncio.create_task(self._bring_up())
+            if self.voice.container is None and not over(self.pod):
+                rising = asyncio.create_task(self.rising.run())
+            elif self.voice.container and not over(self.pod):
+                await self._adopt(self.voice.container)
             ending = await self._watch_over(rising)
             await self._wind_up(ending, rising)
         finally:
             if rising:
                 rising.cancel()
 
+    async def _adopt(self, container: Container) -> None:
+        """One that went on while there was no kubelet."""
+        self.voice.sandbox = True
+        if not container.over:
+            await self.voice.report(podstatus.running(container.started_at), phase="Running")
+
     async def _watch_over(self, rising: asyncio.Task[None] | None) -> Ending | None:
         """Until there is a reason to end it, or it has ended by itself (None)."""
         if over(self.pod):
             return None
         while True:
-            container = self.container
+            container = self.voice.container
             if rising and rising.done():
                 rising.result()
                 rising = None
@@ -101,126 +100,29 @@ class PodWorker:
     def _full(self) -> Ending | None:
         limits = self.pod["spec"]["containers"][0]["resources"].get("limits") or {}
         much = limits.get("ephemeral-storage")
-        if much and self.kubelet.used(self.uid) > amount(much):
+        if much and self.kubelet.used(self.voice.uid) > amount(much):
             said = f"Pod ephemeral local storage usage exceeds the total limit of containers {much}. "
             return Ending("evicted", LEAST_GRACE, "Evicted", said)
         for volume in self.pod["spec"].get("volumes") or ():
             most = (volume.get("emptyDir") or {}).get("sizeLimit")
-            if most and self.kubelet.used(self.uid, f"volumes/{volume['name']}") > amount(most):
+            if most and self.kubelet.used(self.voice.uid, f"volumes/{volume['name']}") > amount(most):
                 said = f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{most}". '
                 return Ending("evicted", LEAST_GRACE, "Evicted", said)
         return None
 
-    # Its beginning
-
-    async def _bring_up(self) -> None:
-        settings = self.kubelet.settings
-        await self._report(podstatus.waiting("ContainerCreating"))
-        await asyncio.sleep(settings.start_seconds)
-        planner = Planner(self.kubelet.store, self.runtime.pod_folder(self.uid), self.pod)
-        await self._mount(planner)
-        self.sandbox = True
-        await self._report(podstatus.waiting("ContainerCreating"))
-        await self._have_image()
-        plan = await self._configure(planner)
-        self.committed = True
-        container = self.runtime.make(self.uid, self.container_name)
-        self._tell("Created", "Container created")
-        limits = self.pod["spec"]["containers"][0]["resources"].get("limits") or {}
-        try:
-            memory = int(amount(limits["memory"])) if "memory" in limits else None
-            await self.runtime.start(container, plan, memory)
-        except StartError as error:
-            self._tell("Failed", f"Error: {error}", warning=True)
-            return
-        self._tell("Started", "Container started")
-        if not container.over:
-            await self._report(podstatus.running(container.started_at), phase="Running")
-
-    async def _mount(self, planner: Planner) -> None:
-        while True:
-            try:
-                planner.mount()
-            except MissingError as error:
-                volume = next(
-                    each["name"] for each in self.pod["spec"]["volumes"] if {"secret", "configMap"} & set(each)
-                )
-                said = f'MountVolume.SetUp failed for volume "{volume}" : {error}'
-                self._tell("FailedMount", said, warning=True, of_container=False)
-                await asyncio.sleep(self.kubelet.settings.retry_seconds)
-            else:
-                return
-
-    async def _have_image(self) -> None:
-        container = self.pod["spec"]["containers"][0]
-        image, pause = container["image"], self.kubelet.settings.backoff_seconds
-        while True:
-            seen = images.outlook(image, container["imagePullPolicy"], self.kubelet.settings.images)
-            if seen.present or image in self.kubelet.pulled:
-                self._tell("Pulled", PRESENT.format(image))
-                return
-            if seen.pullable:
-                await self._pull(image)
-                return
-            if seen.for_ever:
-                await self._stay(seen)
-            else:
-                await self._back_off(image, seen, pause)
-            pause = min(pause * 2, 300)
-
-    async def _pull(self, image: str) -> None:
-        self._tell("Pulling", f'Pulling image "{image}"')
-        seconds = self.kubelet.settings.pull_seconds if image.startswith(images.SLOW) else 0.01
-        await asyncio.sleep(seconds)
-        took = f"{int(seconds * 1000)}ms ({int(seconds * 1000)}ms including waiting)"
-        self.kubelet.pulled.add(image)
-        self._tell("Pulled", f'Successfully pulled image "{image}" in {took}. Image size: 2163712 bytes.')
-
-    async def _stay(self, seen: images.Outlook) -> None:
-        first = "InspectFailed" if seen.reason == "InvalidImageName" else seen.reason
-        while True:
-            self._tell(first, seen.message, warning=True)
-            self._tell("Failed", f"Error: {seen.reason}", warning=True)
-            await self._report(podstatus.waiting(seen.reason, seen.message))
-            await asyncio.sleep(self.kubelet.settings.backoff_seconds)
-
-    async def _back_off(self, image: str, seen: images.Outlook, pause: float) -> None:
-        self._tell("Pulling", f'Pulling image "{image}"')
-        self._tell("Failed", f'Failed to pull image "{image}": {seen.message}', warning=True)
-        self._tell("Failed", f"Error: {seen.reason}", warning=True)
-        await self._report(podstatus.waiting(seen.reason, seen.message))
-        await asyncio.sleep(min(1.0, pause / 2))
-        self._tell("BackOff", f'Back-off pulling image "{image}"')
-        self._tell("Failed", "Error: ImagePullBackOff", warning=True)
-        said = f'Back-off pulling image "{image}": {seen.reason}: {seen.message}'
-        await self._report(podstatus.waiting("ImagePullBackOff", said))
-        await asyncio.sleep(pause)
-
-    async def _configure(self, planner: Planner) -> Any:
-        while True:
-            planner.pod = self.pod
-            try:
-                if refusal := planner.refusal():
-                    raise MissingError(refusal)
-                return planner.plan()
-            except MissingError as error:
-                self._tell("Failed", f"Error: {error}", warning=True)
-                await self._report(podstatus.waiting("CreateContainerConfigError", str(error)))
-                await asyncio.sleep(self.kubelet.settings.retry_seconds)
-
-    # Its end
-
     async def _wind_up(self, ending: Ending | None, rising: asyncio.Task[None] | None) -> None:
         if rising and not rising.done():
-            if self.committed:
+            if self.rising.committed:
                 await asyncio.wait([rising])
             else:
                 rising.cancel()
         if ending and ending.kind == "deadline":
-            self._tell("DeadlineExceeded", podstatus.DEADLINE, of_container=False)
+            self.voice.tell("DeadlineExceeded", podstatus.DEADLINE, of_container=False)
+            if (container := self.voice.container) and not container.over:
+                await self.voice.report(podstatus.running(container.started_at), phase="Running", failing=True)
         if ending and ending.kind == "evicted":
-            self._tell("Evicted", ending.message, warning=True, of_container=False)
-        container = self.container
+            self.voice.tell("Evicted", ending.message, warning=True, of_container=False)
+        container = self.voice.container
         if container and not container.over:
             await self._kill(container, ending)
         if not over(self.pod):
@@ -228,7 +130,7 @@ class PodWorker:
         await self._remove()
 
     async def _kill(self, container: Container, ending: Ending | None) -> None:
-        self._tell("Killing", f"Stopping container {container.name}")
+        self.voice.tell("Killing", f"Stopping container {container.name}")
         grace = ending.grace if ending else 0
         killing = asyncio.create_task(self.runtime.kill(container, grace))
         try:
@@ -252,10 +154,10 @@ class PodWorker:
             failed = True
         elif "terminated" in state and not ending:
             before = "Running" if container and container.started_at else "Pending"
-            await self._report(state, phase=before)
+            await self.voice.report(state, phase=before)
             await asyncio.sleep(self.kubelet.settings.teardown_seconds)
-        self.sandbox = False
-        await self._report(state, phase="Failed" if failed else "Succeeded", **said)
+        self.voice.sandbox = False
+        await self.voice.report(state, phase="Failed" if failed else "Succeeded", **said)
 
     def _last_state(self, container: Container | None) -> Object:
         if container is None:
@@ -263,15 +165,9 @@ class PodWorker:
             return {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": said,
                                    "startedAt": None, "finishedAt": None}}  # fmt: skip
         code = container.exit_code or 0
-        reason = (
-            "StartError"
-            if container.error
-            else "OOMKilled"
-            if container.oom_killed
-            else "Completed"
-            if not code
-            else "Error"
-        )
+        reason = "Error" if code else "Completed"
+        if container.error or container.oom_killed:
+            reason = "StartError" if container.error else "OOMKilled"
         return podstatus.terminated(
             code, reason, container.started_at, container.finished_at, container.id, container.error
         )
@@ -281,38 +177,7 @@ class PodWorker:
         while not {"gone", "deletionTimestamp"} & set(self.pod["metadata"]):
             self.news.clear()
             await self.news.wait()
-        await self.kubelet.up.wait()
-        fresh = self._fresh()
-        self.runtime.forget(self.uid)
-        if fresh:
-            delete(self.kubelet.store, "pods", fresh, {"gracePeriodSeconds": 0})
-
-    # What it says
-
-    def _fresh(self) -> Object | None:
-        found = self.kubelet.store.find("pods", self.namespace, self.name)
-        return found if found and found["metadata"]["uid"] == self.uid else None
-
-    async def _report(self, state: Object, phase: str = "Pending", **said: str) -> None:
-        await self.kubelet.up.wait()
-        fresh = self._fresh()
-        if not fresh or over(fresh):
-            return
-        container = self.container
-        known = container.id if (container and container.pid) or (container and container.error) else ""
-        image = images.identity(self.pod["spec"]["containers"][0]["image"]) if known else ""
-        status = podstatus.step(
-            fresh, state, self.runtime.now(), sandbox=self.sandbox or bool(known and phase in ("Pending", "Running")),
-            identity=known, phase=phase, image=image, address=self.address,
-        )  # fmt: skip
-        self.kubelet.store.update("pods", {**copy.deepcopy(fresh), "status": {**status, **said}})
-
-    def _tell(self, reason: str, message: str, *, warning: bool = False, of_container: bool = True) -> None:
-        name = self.container_name if of_container else ""
-        node = self.kubelet.name
-        if self.kubelet.up.is_set():
-            at = time.time() + self.kubelet.runtime.faults.skew_seconds
-            happenings.tell(self.kubelet.store, self.pod, reason, message, node, container=name, warning=warning, at=at)
+        await self.voice.bury()
 
 
 async def _first(awaited: list[Any], seconds: float | None) -> None:
@@ -324,5 +189,3 @@ async def _first(awaited: list[Any], seconds: float | None) -> None:
     finally:
         for task in made:
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*made, return_exceptions=True)

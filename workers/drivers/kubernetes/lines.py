@@ -46,6 +46,7 @@ class Lines:
         self._stream = stream
         self._after = after
         self._anchored = whole  # ordinals count: the first of the lines with the last stamp was seen
+        self._cut = not whole
         self._parts: list[bytes] = []
         self._held = 0
         self._open: _Open | None = None
@@ -65,7 +66,7 @@ class Lines:
         self._held += len(data)
         if b"\n" not in data and self._held < PIECE_BYTES + STAMP_MOST:
             return None
-        data = b"".join(self._parts)
+        data = self._uncut(self.rest) if self._cut else self.rest
         end = data.rfind(b"\n") + 1
         whole, begun = self._complete(data[:end]), self._begun(data[end:])
         return _together(whole, begun) if whole and begun else whole or begun
@@ -94,9 +95,20 @@ class Lines:
     def _hold(self, rest: bytes) -> None:
         self._parts, self._held = [rest] if rest else [], len(rest)
 
+    def _uncut(self, data: bytes) -> bytes:
+        """Without the first line, which may be the rest of a long one: that looks like a line, and is no place."""
+        line, newline, behind = data.partition(b"\n")
+        if not newline:
+            return line[:STAMP_MOST]
+        self._cut = False
+        self.seen += 1
+        if stamp_of(line) is None:
+            self._distrust(line)
+        return behind
+
     def _complete(self, data: bytes) -> Batch | None:
         """All whole lines."""
-        if not data:
+        if not data or self.trouble:
             return None
         if self._open is None and (batch := self._many(data)) is not None:
             return batch if batch.block.index else None

@@ -1,92 +1,172 @@
-"""Ending pods: asked to end, withdrawn before they began, removed.
-
-A pod that has a node is asked to end by a deadline of one second, and not by deleting it: its node sends TERM, waits the
-grace that the pod itself has, kills, and the pod stays, with its log and its exit code. Nobody can make that grace shorter.
-One that has no node yet is deleted, on condition that nothing about it has changed since it was seen so.
-
-A pod on a machine that may be alive is never removed by force: its name would be free while its program still runs.
-"""
+"""What a pod, its events and its node say of its end, read once for `judge`. Pure; nothing is judged here."""
 
 from __future__ import annotations
 
-import time
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from workers.drivers.kubernetes.connection import ApiError, Cluster
-from workers.drivers.kubernetes.observe import is_terminal, phase_of
-from workers.drivers.kubernetes.pods import Pods, namespace_of
-from workers.drivers.protocol import Handle, Phase, Unavailable
+from workers.drivers.kubernetes.reading import (
+    JOB,
+    condition,
+    moment,
+    named,
+    number,
+    objects,
+    part,
+    parts,
+    text,
+)
+from workers.drivers.protocol import Observation
 
-TRIES = 5  # against somebody who changes the pod all the time: the scheduler
-LOOK_SECONDS = 0.25
-GRACE_SECONDS = 1
-OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+SENT_BY_KUBELET = {128 + signal.SIGTERM, 128 + signal.SIGKILL}
+# The kubelet takes an ended pod out of the API within seconds; the time of a graceful deletion is then no longer told.
+YEAR_SECONDS = 365 * 86400
+REMOVED_AFTER = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
 class Ending:
-    cluster: Cluster
-    pods: Pods
-    gone_seconds: float
+    """`name` and `ended` are of the container that decides: the job's, or the init container that kept it from beginning.
 
-    def stop(self, handle: Handle) -> None:
-        self._end(handle, also_gated=False)
+    `ended` is its `terminated` state, empty where none is known.
+    """
 
-    def withdraw(self, handle: Handle) -> bool:
-        return self._end(handle, also_gated=True)
+    pod: Mapping[str, Any]
+    events: list[Mapping[str, Any]]
+    node: Mapping[str, Any]
+    name: str
+    ended: Mapping[str, Any]
+    exit_code: int | None
+    out_of_memory: bool
+    error: str
 
-    def remove(self, handle: Handle) -> None:
-        """Raises `Unavailable` while it is still there after some seconds."""
-        pod = self.pods.this(handle)
-        if pod is None:
-            return
-        is_idle = is_terminal(pod) or not _node(pod)
-        self.pods.delete(pod, grace_seconds=None if is_idle else GRACE_SECONDS)
-        if self._is_gone_soon(handle):
-            return
-        if self._has_lost_its_node(pod):
-            self.pods.delete(pod, grace_seconds=0)
-            if self._is_gone_soon(handle):
-                return
-        raise Unavailable(f"{handle.name} is still there: the node {_node(pod)} has not said that it has ended")
+    @property
+    def status(self) -> Mapping[str, Any]:
+        return part(self.pod, "status")
 
-    def _end(self, handle: Handle, *, also_gated: bool) -> bool:
-        """Whether it was deleted before it could begin."""
-        for _ in range(TRIES):
-            pod = self.pods.this(handle)
-            phase = Phase.GONE if pod is None else phase_of(pod, datetime.now(UTC))
-            if pod is None or phase is Phase.EXITED or (phase is Phase.CREATED and not also_gated):
-                return False
-            if _node(pod):
-                self.pods.change(pod, {"activeDeadlineSeconds": 1})
-                return False
-            if self.pods.delete(pod, unchanged=True):
-                self.pods.watch(namespace_of(handle)).lost(handle.uid)
-                return True
-        raise Unavailable(f"{handle.name} changes faster than it can be withdrawn")
+    @property
+    def is_init(self) -> bool:
+        return self.name != JOB
 
-    def _is_gone_soon(self, handle: Handle) -> bool:
-        watch, until = self.pods.watch(namespace_of(handle)), time.monotonic() + self.gone_seconds
-        while self.pods.this(handle) is not None:
-            if (left := until - time.monotonic()) <= 0:
-                return False
-            known = watch.last_of(handle.uid)
-            watch.wait(handle.uid, known.version if known else 0, min(LOOK_SECONDS, left))
-        return True
+    @property
+    def finished_at(self) -> datetime | None:
+        return moment(self.ended, "finishedAt")
 
-    def _has_lost_its_node(self, pod: Mapping[str, Any]) -> bool:
-        """Whether it is certain that its machine runs nothing any more; who may not look does not know."""
-        try:
-            node = self.cluster.request("GET", f"/api/v1/nodes/{_node(pod)}")
-        except ApiError as error:
-            return error.status == 404
-        except Unavailable:
+    @property
+    def began(self) -> bool:
+        return moment(self.ended, "startedAt") is not None or "running" in part(job_status(self.pod), "state")
+
+    @property
+    def disruption(self) -> Mapping[str, Any]:
+        """The condition that says who sent it away, if that was before it ended by itself."""
+        found = condition(self.pod, "DisruptionTarget")
+        since, finished = moment(found, "lastTransitionTime"), self.finished_at
+        if found.get("status") != "True" or (since and finished and finished < since and not self.was_told):
+            return {}
+        return found
+
+    @property
+    def was_told(self) -> bool:
+        """The kubelet ended it: it says so only of a container that was running."""
+        return any(text(event, "reason") == "Killing" and self.name in _containers(event) for event in self.events)
+
+    @property
+    def was_deleted(self) -> bool:
+        """Somebody deleted the pod while it was under way; not so when that came after its end."""
+        asked = deletion_asked_at(self.pod)
+        if not text(part(self.pod, "metadata"), "deletionTimestamp"):
             return False
-        return any(taint.get("key") == OUT_OF_SERVICE for taint in node["spec"].get("taints") or ())
+        finished = self.finished_at
+        if self.was_told or finished is None or asked is None or asked <= finished:
+            return True
+        grace = number(part(self.pod, "metadata"), "deletionGracePeriodSeconds")
+        return not grace and self.exit_code in SENT_BY_KUBELET and asked - finished <= REMOVED_AFTER
 
 
-def _node(pod: Mapping[str, Any]) -> str:
-    return str(pod["spec"].get("nodeName") or "")
+def read_ending(seen: Observation) -> Ending:
+    pod = part(seen.raw, "pod")
+    name, ended = _decisive(pod)
+    code = number(ended, "exitCode")
+    return Ending(
+        pod=pod,
+        events=objects(seen.raw.get("events")),
+        node=part(seen.raw, "node"),
+        name=name,
+        ended=ended,
+        exit_code=seen.exit_code if code is None else code,
+        out_of_memory=text(ended, "reason") == "OOMKilled" or (seen.oom_killed and name == JOB),
+        error=seen.error,
+    )
+
+
+def job_status(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    return named(parts(part(pod, "status"), "containerStatuses"), JOB)
+
+
+def deletion_asked_at(pod: Mapping[str, Any]) -> datetime | None:
+    """Its `deletionTimestamp` is when the grace is over."""
+    metadata = part(pod, "metadata")
+    until = moment(metadata, "deletionTimestamp")
+    grace = number(metadata, "deletionGracePeriodSeconds") or 0
+    return until and until - timedelta(seconds=min(max(grace, 0), YEAR_SECONDS))
+
+
+def memory_limit(end: Ending) -> str:
+    return str(part(_declared(end), "resources", "limits").get("memory") or "")
+
+
+def command(end: Ending) -> str:
+    """What was to be run, as far as the pod says: an image's own command is not in it."""
+    words = _declared(end).get("command") or _declared(end).get("args") or ()
+    return str(words[0]) if isinstance(words, list | tuple) and words else "?"
+
+
+def working_dir(end: Ending) -> str:
+    return text(_declared(end), "workingDir") or "/"
+
+
+def user(end: Ending) -> str:
+    own = part(_declared(end), "securityContext").get("runAsUser")
+    said = part(end.pod, "spec", "securityContext").get("runAsUser") if own is None else own
+    return "of the image" if said is None else str(said)
+
+
+def facts(end: Ending) -> tuple[str, ...]:
+    """What is known of the end, most telling first; never the environment, which may hold secrets."""
+    said = {
+        "exit code": end.exit_code,
+        "reason": end.ended.get("reason"),
+        "message": text(end.ended, "message")[:500] or end.error[:500],
+        "startedAt": end.ended.get("startedAt") if end.began else None,
+        "finishedAt": end.ended.get("finishedAt"),
+        "pod": " ".join(filter(None, (text(end.status, "phase"), text(end.status, "reason")))),
+        "node": text(part(end.pod, "spec"), "nodeName"),
+        "memory limit": memory_limit(end),
+        "deletionTimestamp": part(end.pod, "metadata").get("deletionTimestamp"),
+    }
+    return tuple(f"{key}: {value}" for key, value in said.items() if value not in (None, ""))
+
+
+def _declared(end: Ending) -> Mapping[str, Any]:
+    spec = part(end.pod, "spec")
+    return named((*parts(spec, "containers"), *parts(spec, "initContainers")), end.name)
+
+
+def _decisive(pod: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    ended = part(job_status(pod), "state", "terminated")
+    if ended or "running" in part(job_status(pod), "state"):
+        return JOB, ended
+    for status in parts(part(pod, "status"), "initContainerStatuses"):
+        broken = part(status, "state", "terminated")
+        if broken and number(broken, "exitCode") != 0:
+            return text(status, "name") or "init", broken
+    return JOB, {}
+
+
+def _containers(event: Mapping[str, Any]) -> tuple[str, ...]:
+    """The containers that an event is of: by its field path, else by its words."""
+    inside = text(part(event, "involvedObject"), "fieldPath").partition("{")[2].rstrip("}")
+    return (inside,) if inside else tuple(text(event, "message").split())

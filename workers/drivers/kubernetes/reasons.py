@@ -1,0 +1,106 @@
+"""Kubernetes' own reasons for an end: of a pod's status, of its `DisruptionTarget` condition, of its events. Pure.
+
+They count before any exit code: the program only obeyed, or was killed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Cause(NamedTuple):
+    code: str
+    summary: str
+    remedy: str
+
+
+LOST = "The node or its kubelet is gone; see to the node. A retry on `platform` runs it again, on another node."
+AGAIN = "A retry on `platform` runs it again."
+
+NODE_LOST = Cause("node_lost", "The node that it ran on was lost.", LOST)
+NODE_SHUTDOWN = Cause("node_lost", "The node was shut down, and ended the pod.", AGAIN)
+DRAINED = Cause("evicted_node", "The pod was evicted from its node, as when a node is drained.", AGAIN)
+TURNED_AWAY = Cause("evicted_node", "The node had no room for the pod after all, and turned it away.", AGAIN)
+PREEMPTED = Cause(
+    "preempted",
+    "A pod of higher priority took its place.",
+    "A retry on `platform` runs it again; a priority class of its own keeps it (TOWLINE_KUBERNETES_PRIORITY_CLASS).",
+)
+DEADLINE = Cause(
+    "timeout_run",
+    "The pod reached its deadline while nobody of Towline's was there to end it.",
+    "Give it longer in timeouts.run, and see why no worker followed it.",
+)
+DENIED = Cause("policy_denied", "The node's policy forbids this pod.", "Ask for less, or let the node allow it.")
+UNFIT = Cause("unschedulable", "The node cannot run this kind of pod.", "Ask for another `arch` or other `requires`.")
+
+CAUSES: Mapping[str, Cause] = {
+    # status.reason
+    "DeadlineExceeded": DEADLINE,
+    "NodeLost": NODE_LOST,
+    "Terminated": NODE_SHUTDOWN,
+    "NodeShutdown": NODE_SHUTDOWN,
+    "Shutdown": NODE_SHUTDOWN,
+    "Preempting": PREEMPTED,
+    "UnexpectedAdmissionError": TURNED_AWAY,
+    "TopologyAffinityError": TURNED_AWAY,
+    "InsufficientResourceError": TURNED_AWAY,
+    "NodeAffinity": TURNED_AWAY,
+    "NodeName": TURNED_AWAY,
+    "NodePorts": TURNED_AWAY,
+    "TaintToleration": TURNED_AWAY,
+    "SysctlForbidden": DENIED,
+    "AppArmor": DENIED,
+    "PodOSSelectorNodeLabelDoesNotMatch": UNFIT,
+    "PodOSNotSupported": UNFIT,
+    # the condition's
+    "PreemptionByScheduler": PREEMPTED,
+    "PreemptionByKubeScheduler": PREEMPTED,
+    "DeletionByTaintManager": NODE_LOST,
+    "DeletionByPodGC": NODE_LOST,
+    "EvictionByEvictionAPI": DRAINED,
+    "TerminationByKubelet": DRAINED,
+    # events'
+    "Preempted": PREEMPTED,
+    "TaintManagerEviction": NODE_LOST,
+    "NodeNotReady": NODE_LOST,
+}
+
+OWN_LIMIT = r"exceeds the (total )?limit|exceeded its local ephemeral storage limit"
+EVICTED_STORAGE = Cause(
+    "evicted_storage",
+    "It used more disk than it had asked for, and was evicted.",
+    "Ask for more `disk`, or let the program write less.",
+)
+
+
+def cause_of(reason: str, message: str = "") -> Cause | None:
+    """What a reason means; the message decides where one reason stands for several."""
+    if reason == "Evicted":
+        return evicted(message)
+    if reason == "TaintManagerEviction" and message.startswith("Cancelling"):
+        return None
+    if reason == "TerminationByKubelet" and "shutdown" in message.lower():
+        return NODE_SHUTDOWN
+    if reason.startswith("OutOf"):
+        return TURNED_AWAY._replace(
+            summary=f"The node had no {reason[5:] or 'room'} left for the pod, and turned it away."
+        )
+    return CAUSES.get(reason)
+
+
+def evicted(message: str) -> Cause:
+    """Over a limit of its own, or because its node was short of something."""
+    if re.search(OWN_LIMIT, message, re.IGNORECASE):
+        return EVICTED_STORAGE
+    short = re.search(r"low on resource: ([\w.\-/\[\]]+\w)", message)
+    lacks = f"ran out of {short[1].strip('[]')}" if short else "ran out of something"
+    if "condition" in message and "DiskPressure" in message:
+        lacks = "ran out of disk"
+    return Cause(
+        "evicted_node",
+        f"The node {lacks}, and evicted the pod.",
+        "A retry on `platform` runs it again. See to the node: what is asked for there is more than it has.",
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -29,10 +29,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """`look` answers with what it saw, and may raise anything: that is the finding then."""
+    """`look` answers with what it saw, several findings where it looks at several things.
+
+    It may raise anything: that is the finding then.
+    """
 
     name: str
-    look: Callable[[], Finding]
+    look: Callable[[], Finding | Sequence[Finding]]
     remedy: str = ""
 
 
@@ -49,12 +52,13 @@ def failed(name: str, detail: str, remedy: str) -> Finding:
 
 
 def examine(checks: Iterable[Check]) -> list[Finding]:
-    return [_examine(check) for check in checks]
+    return [finding for check in checks for finding in _examine(check)]
 
 
-def _examine(check: Check) -> Finding:
+def _examine(check: Check) -> Sequence[Finding]:
     try:
-        return check.look()
+        found = check.look()
+        return [found] if isinstance(found, Finding) else found
     except Exception as error:  # noqa: BLE001 - whatever is wrong with a part is what is reported
         words = str(error).strip().splitlines() or [""]
-        return failed(check.name, f"{type(error).__name__}: {words[0][:300]}", check.remedy)
+        return [failed(check.name, f"{type(error).__name__}: {words[0][:300]}", check.remedy)]

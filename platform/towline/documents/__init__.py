@@ -12,6 +12,7 @@ from towline.settings.environment import REPOSITORY
 
 from .layers import layers_page
 from .openapi import openapi_document
+from .rbac_manifest import rbac_manifest
 from .settings_table import settings_page
 from .state_diagrams import states_page
 from .verdict_table import verdicts_page
@@ -22,6 +23,7 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/states.md": states_page,
     "docs/layers.md": layers_page,
     "docs/verdicts.md": verdicts_page,
+    "charts/rbac.yaml": rbac_manifest,
 }
 
 

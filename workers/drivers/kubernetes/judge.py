@@ -11,7 +11,7 @@ import signal
 from collections.abc import Iterator
 
 from jobs.verdicts import Verdict
-from workers.drivers.kubernetes.ending import (
+from workers.drivers.kubernetes.postmortem import (
     Ending,
     command,
     deletion_asked_at,

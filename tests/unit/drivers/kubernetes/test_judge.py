@@ -11,9 +11,10 @@ import pytest
 
 from workers.drivers.kubernetes.holdup import holdup
 from workers.drivers.kubernetes.judge import judge
+from workers.drivers.kubernetes.observe import observe
 from workers.drivers.protocol import Handle, Observation, Phase
 
-RECORDINGS = Path(__file__).parents[2] / "cluster" / "recordings"
+RECORDINGS = Path(__file__).parents[3] / "cluster" / "recordings"
 HANDLE = Handle("kubernetes", "i-j-a1", "c0ffee", "kubernetes-1/jobs")
 ENDINGS = {
     "succeeded": None,
@@ -120,6 +121,25 @@ def test_a_pod_that_is_gone_is_judged_by_what_was_seen_last(name: str, code: str
     recorded = recording(name)
     known = seen(recorded["watch"][-1]["object"], recorded["events"], phase=Phase.GONE)
     assert code_of(known) == (code or "container_vanished")
+
+
+@pytest.mark.parametrize(("name", "code"), ENDINGS.items())
+def test_as_it_is_observed_it_is_judged_at_its_end_and_no_sooner(name: str, code: str | None) -> None:
+    """With what is kept of a pod, and at the moment that the cluster said it."""
+    recorded = recording(name)
+    looks = [observe(item["object"], "place", recorded["events"]) for item in recorded["watch"]]
+    over = [look for look in looks if look.phase is Phase.EXITED]
+    assert [item["object"]["status"]["phase"] in ("Failed", "Succeeded") for item in recorded["watch"]] == [
+        look in over for look in looks
+    ]
+    assert {code_of(look) for look in over} == {code}
+
+
+@pytest.mark.parametrize("name", [*WAITING, "node-lost"])
+def test_what_waits_or_is_lost_is_never_observed_as_ended(name: str) -> None:
+    recorded = recording(name)
+    for pod in (*(item["object"] for item in recorded["watch"]), recorded["final"]):
+        assert observe(pod, "place", recorded["events"]).phase in (Phase.PENDING, Phase.RUNNING)
 
 
 @pytest.mark.parametrize(("name", "code"), WAITING.items())

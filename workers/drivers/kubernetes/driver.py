@@ -111,9 +111,15 @@ class KubernetesDriver:
             if phase is Phase.GONE:
                 yield Missing("removed")
             if phase in (Phase.RUNNING, Phase.EXITED):
-                where = namespace_of(handle)
                 yield from logs.follow(
-                    self._cluster, where, handle.name, after, glance.look, glance.wait, self._silence
+                    self._cluster,
+                    namespace_of(handle),
+                    handle.name,
+                    after,
+                    glance.look,
+                    glance.wait,
+                    self._silence,
+                    terminal=glance.has_terminal,
                 )
 
     def stop(self, handle: Handle, grace_seconds: float) -> None:

@@ -35,11 +35,13 @@ class Glance:
         self._sight, self._handle = sight, handle
         self._watch = sight.pods.watch(namespace_of(handle))
         self._version = 0
+        self.has_terminal = False
 
     def look(self) -> Phase:
         known = self._watch.last_of(self._handle.uid)  # before the look: what comes in between is news
         self._version = known.version if known else 0
         pod, gone = self._sight.look(self._handle)
+        self.has_terminal = pod is not None and any(each.get("tty") for each in pod["spec"]["containers"])
         return Phase.GONE if pod is None or gone else phase_of(pod, datetime.now(UTC))
 
     def wait(self, seconds: float) -> None:

@@ -70,7 +70,9 @@ def test_lines_and_cursors_are_the_same_however_the_answer_is_cut(
 
 @OFTEN
 @given(logs(), SIZES, st.data())
-def test_behind_any_cursor_comes_what_is_behind_it(log: list[list[Entry]], sizes: list[int], data: st.DataObject) -> None:
+def test_behind_any_cursor_comes_what_is_behind_it(
+    log: list[list[Entry]], sizes: list[int], data: st.DataObject
+) -> None:
     whole = served(flat(log))
     lines = all_of(whole)
     number = data.draw(st.integers(0, len(lines) - 1))
@@ -113,7 +115,11 @@ def test_a_line_in_a_flood_is_read_as_one_alone_is() -> None:
 
 
 def test_a_line_of_3_mb_comes_in_pieces_and_any_of_them_is_a_place_to_go_on_from() -> None:
-    log = [*written(START * NS, b"begin\n"), *written(START * NS, b"x" * 3_000_000 + b"\n"), *written(START * NS, b"end\n")]
+    log = [
+        *written(START * NS, b"begin\n"),
+        *written(START * NS, b"x" * 3_000_000 + b"\n"),
+        *written(START * NS, b"end\n"),
+    ]
     data = served(log)
     for sizes in ([len(data)], [10_000], [PIECE_BYTES]):
         lines = read(Lines("unknown"), data, sizes)
@@ -137,7 +143,7 @@ def test_stamps_of_a_node_that_is_not_set_to_utc_are_the_same_moments() -> None:
 def test_what_the_kubelet_says_in_the_answer_is_no_output() -> None:
     for said in (
         b"unable to retrieve container logs for containerd://6f87",
-        b"failed to watch file \"/var/log/pods/x/0.log\": no space left on device",
+        b'failed to watch file "/var/log/pods/x/0.log": no space left on device',
         b"rpc error: code = Unavailable desc = connection error\n",
         b"2026-13-41T21:46:07Z is no time\n",
     ):
@@ -171,4 +177,6 @@ def test_stamps_that_fall_in_a_live_answer_make_it_suspect_from_there_on() -> No
         assert [line.data for line in batch] == [entry.data for entry in [*rising, *racing]]
         assert lines.suspect
         assert lines.feed(stamp(begun) + b"again\n") is None
-        assert [line.data for line in all_of(served([*rising, *rising]))] == [entry.data for entry in [*rising, *rising]]
+        assert [line.data for line in all_of(served([*rising, *rising]))] == [
+            entry.data for entry in [*rising, *rising]
+        ]

@@ -6,15 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.verdicts import Verdict
 from tests.unit.drivers.kubernetes.api import Answer, Api, Asked, no
 from tests.unit.drivers.kubernetes.conftest import Serve
 from tests.unit.drivers.kubernetes.namespace import Namespace
 from tests.unit.drivers.kubernetes.pods import LABELS, spec
-from workers.drivers.kubernetes import start
 from workers.drivers.kubernetes.driver import KubernetesDriver
 from workers.drivers.kubernetes.options import Options
-from workers.drivers.protocol import LABEL_INSTALLATION, Handle, HeldUp, Holdup, Phase, Refused, Unavailable
+from workers.drivers.protocol import LABEL_INSTALLATION, Handle, HeldUp, Phase, Refused, Unavailable
 
 NAME = "here-j1-a1"
 WANTED = spec(env={"TOKEN": "hush"}, secret_env=frozenset({"TOKEN"}), command=("true",))
@@ -122,22 +120,17 @@ def test_what_can_not_be_asked_for_is_refused_before_anything_is_made(api: Api, 
 
 
 @pytest.mark.parametrize(
-    ("why", "raised"),
+    ("message", "raised"),
     [
-        (Verdict("policy_denied", "no"), Refused),
-        (Holdup("quota", "full", Verdict("unschedulable", "no room")), HeldUp),
-        (None, Unavailable),
+        ('pods "x" is forbidden: violates PodSecurity "restricted:latest": privileged', Refused),
+        ('pods "x" is forbidden: exceeded quota: q, requested: cpu=2, used: cpu=3, limited: cpu=4', HeldUp),
+        ('pods is forbidden: User "u" cannot create resource "pods" in API group ""', Unavailable),
     ],
 )
 def test_a_denial_is_what_its_words_say(
-    namespace: Namespace,
-    driver: KubernetesDriver,
-    monkeypatch: pytest.MonkeyPatch,
-    why: Verdict | Holdup | None,
-    raised: type[Exception],
+    namespace: Namespace, driver: KubernetesDriver, message: str, raised: type[Exception]
 ) -> None:
-    namespace.before = lambda asked: no(403, "Forbidden", "exceeded quota") if asked.method == "POST" else None
-    monkeypatch.setattr(start, "refusal", lambda status, message, spec: why)
+    namespace.before = lambda asked: no(403, "Forbidden", message) if asked.method == "POST" else None
     with pytest.raises(raised) as caught:
         driver.start(WANTED)
     assert type(caught.value) is raised

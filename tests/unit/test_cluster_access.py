@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import yaml
 from towline.doctor.finding import Finding, Level
 from towline.doctor.kubernetes import examine_cluster, judge_namespace, judge_version
 from workers.drivers.kubernetes.access import RULES, attributes, missing
-from workers.drivers.kubernetes.connection import ApiError
+from workers.drivers.kubernetes.connection import ApiError, Cluster
 from workers.drivers.kubernetes.options import Options
 from workers.drivers.protocol import Unavailable
 
@@ -157,3 +160,63 @@ def test_a_cluster_without_scheduling_gates_is_too_old(major: str, minor: str, l
 )
 def test_who_may_run_in_a_namespace_is_told(security: str, run_as: int | str, level: Level) -> None:
     assert judge_namespace("jobs", security, run_as).level is level
+
+
+class OverHttp(BaseHTTPRequestHandler):
+    """What `AnsweringCluster` answers, as an API server says it."""
+
+    behind: AnsweringCluster
+
+    def do_GET(self) -> None:
+        self.answer(None)
+
+    def do_POST(self) -> None:
+        self.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def answer(self, body: Any) -> None:
+        try:
+            status, answer = 200, self.behind.request(self.command, self.path, body=body)
+        except ApiError as error:
+            status, answer = error.status, {"kind": "Status", "reason": error.reason, "message": error.message}
+        said = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AnsweringCluster]:
+    """A cluster behind KUBECONFIG, in its context `west`."""
+    behind = AnsweringCluster()
+    with ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (OverHttp,), {"behind": behind})) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        told = {
+            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
+            "contexts": [{"name": "west", "context": {"cluster": "c", "user": "u"}}],
+            "users": [{"name": "u", "user": {"token": "t"}}],
+        }
+        (tmp_path / "config").write_text(json.dumps(told), encoding="utf-8")
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+        yield behind
+        server.shutdown()
+        thread.join(10)
+
+
+def test_a_real_connection_is_asked_with(kubeconfig: AnsweringCluster) -> None:
+    assert {finding.level for finding in examine_cluster(Cluster("west"), "west", Options())} == {Level.OK}
+    kubeconfig.answers["/api/v1/namespaces/towline-jobs"] = ApiError(403, "Forbidden", "you may not")
+    kubeconfig.allows = lambda asked: asked["resource"] != "namespaces"
+    wrong = [f.detail for f in examine_cluster(Cluster("west"), "west", Options()) if f.level is not Level.OK]
+    assert len(wrong) == 2
+    assert "you may not" in wrong[0]
+    assert "west: may not get namespaces in namespace towline-jobs" in wrong[1]
+
+
+def test_a_context_that_is_not_configured_is_told(kubeconfig: AnsweringCluster) -> None:
+    (found,) = examine_cluster(Cluster("east"), "east", Options())
+    assert (found.level, "KUBECONFIG" in found.remedy) == (Level.FAILED, True)

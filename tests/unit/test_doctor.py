@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from towline.doctor.engines import docker_risks
-from towline.doctor.finding import Check, Finding, Level, examine
+from towline.doctor.finding import Check, Finding, Level, examine, failed, fine
 from towline.doctor.house import judge_sqlite
+from towline.doctor.kubernetes import clusters
 from towline.doctor.servers import judge_redis, without_password
 
 HEALTHY = {"LiveRestoreEnabled": True, "Driver": "overlay2"}
@@ -43,6 +44,15 @@ def test_a_check_that_breaks_is_a_failure_with_its_remedy() -> None:
     assert examine([Check("redis", broken, "Start it.")]) == [
         Finding("redis", Level.FAILED, "ConnectionError: refused", "Start it.")
     ]
+
+
+def test_a_check_may_find_several_things() -> None:
+    found = [fine("a", "well"), failed("a", "ill", "Mend it.")]
+    assert examine([Check("a", lambda: found), Check("b", lambda: fine("b", "well"))]) == [*found, fine("b", "well")]
+
+
+def test_clusters_are_looked_at_only_where_jobs_are_given_to_them() -> None:
+    assert [(finding.level, "not offered" in finding.detail) for finding in clusters()] == [(Level.OK, True)]
 
 
 def test_no_password_is_shown() -> None:

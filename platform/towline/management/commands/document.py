@@ -12,7 +12,7 @@ from towline.settings.environment import REPOSITORY
 
 
 class Command(BaseCommand):
-    help = "Write the files that are generated: the OpenAPI schema and pages of docs/."
+    help = "Write the files that are generated: the OpenAPI schema, charts/rbac.yaml and pages of docs/."
     # Needs no database and no engine, only the code.
     requires_system_checks = []
 

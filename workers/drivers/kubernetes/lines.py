@@ -8,7 +8,9 @@ first one's stamp.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -235,33 +237,41 @@ class _Flood:
     last_ns: int
     ordinal: int
 
+    @cached_property
+    def _ends(self) -> Any:
+        """Of each line, in the block's data."""
+        return np.cumsum(self.index["length"], dtype=np.int64)
+
+    @cached_property
+    def _changes(self) -> Any:
+        """The lines with another stamp than the one before."""
+        stamps = self.index["at_ns"]
+        return np.flatnonzero(stamps[1:] != stamps[:-1]) + 1
+
     def served(self, count: int) -> int:
         """How many bytes the first so many lines were, with their stamps."""
-        return int(self.index["length"][:count].sum(dtype=np.int64)) + count * self.width
+        return int(self._ends[count - 1]) + count * self.width if count else 0
 
     def ordinal_at(self, number: int) -> int:
-        stamps = self.index["at_ns"]
-        others = np.flatnonzero(stamps[:number] != stamps[number])
-        if others.size:
-            return number - int(others[-1])
-        return number + 1 + (self.ordinal if self.last_ns == stamps[number] else 0)
+        earlier = int(np.searchsorted(self._changes, number, "right"))
+        if earlier:
+            return number - int(self._changes[earlier - 1]) + 1
+        return number + 1 + (self.ordinal if self.last_ns == self.index["at_ns"][0] else 0)
 
     def first_change(self, last_ns: int) -> int:
         """The number of the first line whose stamp is another than that before it."""
-        stamps = self.index["at_ns"]
-        begun = last_ns if last_ns >= 0 else stamps[0]
-        changes = np.flatnonzero(stamps != begun)
-        return int(changes[0]) if changes.size else len(stamps)
+        if last_ns >= 0 and last_ns != self.index["at_ns"][0]:
+            return 0
+        return int(self._changes[0]) if self._changes.size else len(self.index)
 
-    def cursors(self, size: int) -> Any:
+    def cursors(self, size: int) -> Callable[[int], str]:
         """Makes the cursor behind line n, when `size` bytes had been served before the first."""
 
         def cursor_at(number: int) -> str:
-            begun = int(self.index["length"][:number].sum(dtype=np.int64))
-            line = self.block.data[begun : begun + int(self.index["length"][number])]
+            end = int(self._ends[number])
+            line = self.block.data[end - int(self.index["length"][number]) : end]
             at_ns = int(self.index["at_ns"][number])
-            place = Cursor(at_ns, self.ordinal_at(number), digest_of(line), 0, size + self.served(number + 1))
-            return str(place)
+            return str(Cursor(at_ns, self.ordinal_at(number), digest_of(line), 0, size + self.served(number + 1)))
 
         return cursor_at
 

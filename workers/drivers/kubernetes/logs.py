@@ -142,6 +142,8 @@ class LogReader:
             for batch in self._lying(lines, window):
                 came += len(batch.block.data)
                 yield self._passed(batch)
+            if not lines.found:
+                lines.finish()  # the cursor may be behind the unfinished last line
             if lines.found:
                 return lines, came
         since, lines = self.after, Lines(self.stream)
@@ -183,7 +185,7 @@ class LogReader:
         finally:
             if not answer.parked:
                 answer.close()
-        self._rest(lines)
+        self._rest(answer)
         return True
 
     def _is_enough(self, answer: Answer, began: float) -> bool:
@@ -204,11 +206,12 @@ class LogReader:
             return False
         return quiet or lines.seen > (answer.window or self.after.size // LEAST_BYTES)
 
-    def _rest(self, lines: Lines) -> None:
+    def _rest(self, answer: Answer) -> None:
         """It ended, which says nothing: there is more soon, or the pod is over."""
         if self.look() is not Phase.RUNNING:
             return
-        if word := lines.last_word():
+        word = answer.lines.trouble if answer.broken else answer.lines.last_word()
+        if word:
             raise Unreadable(word)
         self.wait(TICK_SECONDS)
 
@@ -217,7 +220,7 @@ class LogReader:
         try:
             return answer.read(min(seconds, self.silence_seconds))
         except OSError:
-            answer.body.ended = True  # however it ended
+            answer.broken = answer.body.ended = True
             return b""
 
     @property

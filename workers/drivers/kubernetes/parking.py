@@ -28,6 +28,7 @@ class Answer:
     heard_at: float = field(default_factory=time.monotonic)
     over_at: float = 0.0  # the pod was first seen over
     parked: bool = False
+    broken: bool = False  # what came last may be any part of a line
 
     def read(self, wait_seconds: float) -> bytes:
         data = self.body.read(wait_seconds)

@@ -44,7 +44,7 @@ class Container:
     oom_killed: bool = False
     error: str = ""
     done: asyncio.Event = field(default_factory=asyncio.Event)
-    shared_pids: bool = False
+    lost: bool = False  # with its log: that is what eviction does
 
     @property
     def over(self) -> bool:
@@ -87,7 +87,6 @@ class Runtime:
                 _make_target(plan.root, bind, binds)
             _make_working_dir(plan)
             container.cgroup = self._limit(container, memory)
-            container.shared_pids = plan.shared_pids
             spawned = spawn(replace(plan, binds=binds, cgroup=container.cgroup))
             container.pid, container.started_at = spawned.pid, self.now()
             await self._follow(container, spawned)

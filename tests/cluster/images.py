@@ -18,6 +18,8 @@ SAID = {
     "authorization failed: no basic auth credentials",
     "limited.example": "unexpected status from HEAD request to https://limited.example/v2/: 429 Too Many Requests: "
     "toomanyrequests: You have reached your pull rate limit",
+    "127.0.0.1:9": 'failed to do request: Head "http://127.0.0.1:9/v2/none/manifests/1": dial tcp 127.0.0.1:9: connect: '
+    "connection refused",
     "platform.example": "no match for platform in manifest: not found",
 }
 UNREACHED = 'failed to do request: Head "https://{1}/v2/": dial tcp: lookup {1}: no such host'

@@ -152,6 +152,8 @@ class PodWorker:
         said = {"reason": ending.reason, "message": ending.message} if ending and ending.reason else {}
         if ending and ending.kind in ("deadline", "evicted"):
             failed = True
+            if container:
+                container.lost = ending.kind == "evicted"
         elif "terminated" in state and not ending:
             before = "Running" if container and container.started_at else "Pending"
             await self.voice.report(state, phase=before)

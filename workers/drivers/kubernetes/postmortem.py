@@ -142,12 +142,17 @@ def facts(end: Ending) -> tuple[str, ...]:
         "message": text(end.ended, "message")[:500] or end.error[:500],
         "startedAt": end.ended.get("startedAt") if end.began else None,
         "finishedAt": end.ended.get("finishedAt"),
+        "waiting": _words(part(job_status(end.pod), "state", "waiting")),
         "pod": " ".join(filter(None, (text(end.status, "phase"), text(end.status, "reason")))),
         "node": text(part(end.pod, "spec"), "nodeName"),
         "memory limit": memory_limit(end),
         "deletionTimestamp": part(end.pod, "metadata").get("deletionTimestamp"),
     }
     return tuple(f"{key}: {value}" for key, value in said.items() if value not in (None, ""))
+
+
+def _words(state: Mapping[str, Any]) -> str:
+    return ": ".join(filter(None, (text(state, "reason"), text(state, "message")[:500])))
 
 
 def _declared(end: Ending) -> Mapping[str, Any]:

@@ -96,11 +96,10 @@ def evicted(message: str) -> Cause:
     if re.search(OWN_LIMIT, message, re.IGNORECASE):
         return EVICTED_STORAGE
     short = re.search(r"low on resource: ([\w.\-/\[\]]+\w)", message)
-    lacks = f"ran out of {short[1].strip('[]')}" if short else "ran out of something"
-    if "condition" in message and "DiskPressure" in message:
-        lacks = "ran out of disk"
+    pressed = re.search(r"condition: \[(\w+)Pressure", message)
+    lacks = short[1].strip("[]") if short else pressed[1].lower() if pressed else "something"
     return Cause(
         "evicted_node",
-        f"The node {lacks}, and evicted the pod.",
+        f"The node ran out of {lacks}, and evicted the pod.",
         "A retry on `platform` runs it again. See to the node: what is asked for there is more than it has.",
     )

@@ -155,6 +155,11 @@ def test_a_pull_that_fails_is_told_by_its_cause_and_kept_through_the_back_off(me
         assert message[-30:] in found.detail
 
 
+def test_names_and_addresses_are_no_words() -> None:
+    pod = waiting("ErrImagePull", 'failed to resolve "x/denied:404": GET https://r/v2/timeout/500: a new thing')
+    assert told(pod).verdict.code == "image_pull_failed"
+
+
 def test_only_a_name_that_is_none_is_hopeless() -> None:
     assert told(waiting("InvalidImageName", "invalid reference format")).hopeless
     assert not told(waiting("ErrImageNeverPull", "is not present with pull policy of Never")).hopeless

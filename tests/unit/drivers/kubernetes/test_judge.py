@@ -232,14 +232,27 @@ def test_the_reason_of_a_pod_comes_before_its_exit_code(reason: str, message: st
         assert message.strip() in verdict.evidence[0]
 
 
-def test_what_the_node_was_short_of_is_named() -> None:
-    verdict = judge(seen(ended(137, status={"reason": "Evicted", "message": "The node was low on resource: inodes. "})))
+@pytest.mark.parametrize(
+    ("message", "short"),
+    [
+        ("The node was low on resource: inodes. ", "inodes"),
+        ("The node was low on resource: ephemeral-storage. Container job was using 5Gi.", "ephemeral-storage"),
+        ("Pod was rejected: The node had condition: [MemoryPressure]. ", "memory"),
+    ],
+)
+def test_what_the_node_was_short_of_is_named(message: str, short: str) -> None:
+    verdict = judge(seen(ended(137, status={"reason": "Evicted", "message": message})))
     assert verdict is not None
-    assert "inodes" in verdict.summary
+    assert verdict.summary == f"The node ran out of {short}, and evicted the pod."
 
 
 def test_a_deadline_before_the_start_is_no_long_run() -> None:
-    assert code_of(seen(ended(status={"reason": "DeadlineExceeded"}))) == "timeout_start"
+    """What it waited for until then is in the evidence."""
+    waiting = [{"name": "job", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such host"}}}]
+    verdict = judge(seen(ended(status={"reason": "DeadlineExceeded", "containerStatuses": waiting})))
+    assert verdict is not None
+    assert verdict.code == "timeout_start"
+    assert "waiting: ImagePullBackOff: no such host" in verdict.evidence
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ class RunningStack:
     data_dir: Path
     env: dict[str, str]
     runtime: str
+    image: str = IMAGE
     http: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,7 +56,7 @@ class RunningStack:
 
     def try_submit(self, spec: dict[str, Any], **headers: str) -> httpx.Response:
         small = {"cpus": 0.1, "memory": "32Mi"}
-        body = {"image": IMAGE, "runtime": self.runtime, "resources": small, **spec}
+        body = {"image": self.image, "runtime": self.runtime, "resources": small, **spec}
         return self.http.post("/jobs/", json=body, headers=headers)
 
     def wait(self, job: dict[str, Any] | str, seconds: float = 40) -> dict[str, Any]:

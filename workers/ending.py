@@ -52,8 +52,7 @@ def judge(attempt: Attempt, seen: Observation, driver: Driver, mask: Mask = NO_M
 
 def _of_gone(attempt: Attempt, seen: Observation, driver: Driver) -> Verdict:
     """A runtime may know more of what became of it than that it is gone."""
-    told = driver.judge(seen) if seen.raw else None
-    return told if told and told.code != "container_vanished" else vanished(attempt)
+    return (driver.judge(seen) if seen.raw else None) or vanished(attempt)
 
 
 def never_began(attempt: Attempt) -> Ending:

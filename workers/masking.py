@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from jobs.logs.records import STREAMS
 from jobs.secrets.mask import MARK, Mask, Stretch, marked
 from jobs.verdicts import Verdict
 
@@ -42,11 +43,11 @@ class Masking:
             return lines
         lines = self._held + lines
         too_many = sum(len(line.data) for line in lines) > HELD_BYTES_MOST if self._held else False
-        return self._give(lines, [_Stream.of(self._mask, lines, name) for name in ("stdout", "stderr")], too_many)
+        return self._give(lines, [_Stream.of(self._mask, lines, name) for name in STREAMS], too_many)
 
     def flush(self) -> list[Line]:
         """What was held back: nothing comes behind it."""
-        streams = [_Stream.of(self._mask, self._held, name, over=True) for name in ("stdout", "stderr")]
+        streams = [_Stream.of(self._mask, self._held, name, over=True) for name in STREAMS]
         return self._give(self._held, streams)
 
     def _give(self, lines: list[Line], streams: list[_Stream], too_many: bool = False) -> list[Line]:  # noqa: FBT001, FBT002

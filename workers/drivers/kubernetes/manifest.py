@@ -113,6 +113,8 @@ def _container(spec: ContainerSpec, options: Options, secret: str) -> dict[str, 
         "name": CONTAINER,
         "image": spec.image,
         "imagePullPolicy": options.pull_policy,
+        # Of a program that can't even be executed, runtimes tell in the output alone.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         **_process(spec),
         "env": [*_platform(spec, options), *attachment.variables(spec, secret)],
         **({"workingDir": spec.working_dir} if spec.working_dir else {}),

@@ -139,7 +139,6 @@ def facts(end: Ending) -> tuple[str, ...]:
     said = {
         "exit code": end.exit_code,
         "reason": end.ended.get("reason"),
-        "message": text(end.ended, "message")[:500] or end.error[:500],
         "startedAt": end.ended.get("startedAt") if end.began else None,
         "finishedAt": end.ended.get("finishedAt"),
         "waiting": _words(part(job_status(end.pod), "state", "waiting")),

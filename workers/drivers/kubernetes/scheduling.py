@@ -20,26 +20,28 @@ TAIL = re.compile(
 )
 REASON = re.compile(r"(?P<count>\d+) (?P<what>.+)", re.S)
 
-# What is said of nodes → how we say it. {of} is "1 of 3"; groups of the pattern are {0}, {1}.
-DIMENSIONS: tuple[tuple[str, str, str], ...] = (
-    (r"Insufficient (?P<a>\S+)", "{a} is short on {of}", "Ask for less, or wait until other pods end."),
-    (r"Too many pods", "{of} hold as many pods as they may", "Wait until other pods end, or add nodes."),
+# What is said of nodes → the dimension, how we say it, and the remedy. {of} is "1 of 3"; {a}, {b} are the pattern's groups.
+DIMENSIONS: tuple[tuple[str, str, str, str], ...] = (
+    (r"Insufficient (?P<a>\S+)", "{a}", "short on {of}", "Ask for less, or wait until other pods end."),
+    (r"Too many pods", "pods", "{of} hold as many as they may", "Wait until other pods end, or add nodes."),
     (
         r"didn't match .*node (affinity|selector)|didn't match node selector",
-        "{of} are not of the kind asked for",
+        "selector",
+        "{of} do not match",
         "Check `arch`, `region` and `requires` against the labels of the nodes.",
     ),
     (
         r"taint(?:\(s\))? \{(?P<a>[^:}]*): ?(?P<b>[^}]*)\}",
-        "{of} have the untolerated taint {a}={b}",
+        "taint",
+        "{of} have {a}={b}, which it does not tolerate",
         "Tolerate the taint in TOWLINE_KUBERNETES_TOLERATIONS, or take it off the nodes.",
     ),
-    (r"taint", "{of} have a taint that it does not tolerate", "Tolerate it in TOWLINE_KUBERNETES_TOLERATIONS."),
-    (r"were unschedulable|unschedulable$", "{of} are cordoned", "Uncordon a node, or add one."),
-    (r"volume node affinity|volume.*zone", "{of} do not reach its volume", "Use a volume that more nodes reach."),
-    (r"free ports", "{of} have the port in use", "Wait until the pod that holds it ends."),
-    (r"(memory|disk|pid|network).*(pressure|unavailable)|not ready", "{of} are unwell", "See to the nodes."),
-    (r"anti-?affinity|topology spread", "{of} are ruled out by the placement of other pods", "Wait, or add nodes."),
+    (r"taint", "taint", "{of} have one that it does not tolerate", "Tolerate it in TOWLINE_KUBERNETES_TOLERATIONS."),
+    (r"were unschedulable|unschedulable$", "node", "{of} are cordoned", "Uncordon a node, or add one."),
+    (r"volume node affinity|volume.*zone", "volume", "{of} do not reach it", "Use a volume that more nodes reach."),
+    (r"free ports", "port", "in use on {of}", "Wait until the pod that holds it ends."),
+    (r"(memory|disk|pid|network).*(pressure|unavailable)|not ready", "node", "{of} are unwell", "See to the nodes."),
+    (r"anti-?affinity|topology spread", "affinity", "{of} are ruled out by other pods", "Wait, or add nodes."),
 )
 
 
@@ -68,20 +70,22 @@ def _dimensions(message: str, pod: Mapping[str, Any]) -> Iterator[tuple[str, str
 
 def _dimension(count: int, nodes: int, what: str, pod: Mapping[str, Any]) -> tuple[str, str]:
     of = f"{count} of {nodes}"
-    for pattern, words, remedy in DIMENSIONS:
+    for pattern, name, words, remedy in DIMENSIONS:
         if found := re.search(pattern, what, re.IGNORECASE):
-            words = words.format(of=of, **{key: value or "" for key, value in found.groupdict().items()})
-            return words.removesuffix("=") + _asked(found.groupdict().get("a"), words, pod), remedy
+            groups = {key: value or "" for key, value in found.groupdict().items()}
+            dimension = name.format(**groups)
+            said = words.format(of=of, **groups).replace("=,", ",")
+            return f"{dimension}: {said}{_asked(dimension, pod)}", remedy
     return f"{of}: {what.removeprefix('node(s) ')}", "See what the scheduler says of the pod."
 
 
-def _asked(resource: str | None, words: str, pod: Mapping[str, Any]) -> str:
+def _asked(dimension: str, pod: Mapping[str, Any]) -> str:
     """What the pod asks for in this dimension, in brackets."""
-    if "kind asked for" in words:
+    if dimension == "selector":
         wanted = ", ".join(_wanted(pod))
         return f" ({wanted})" if wanted else ""
     resources = part(named(parts(part(pod, "spec"), "containers"), JOB), "resources")
-    amount = part(resources, "requests").get(resource or "") or part(resources, "limits").get(resource or "")
+    amount = part(resources, "requests").get(dimension) or part(resources, "limits").get(dimension) or ""
     return f" (asked {amount})" if amount else ""
 
 

@@ -49,40 +49,40 @@ def told(pod: Any, *events: Any) -> Holdup:
 @pytest.mark.parametrize(
     ("message", "detail"),
     [
-        ("0/3 nodes are available: 3 Insufficient cpu." + PREEMPTION, "cpu is short on 3 of 3 (asked 64)"),
+        ("0/3 nodes are available: 3 Insufficient cpu." + PREEMPTION, "cpu: short on 3 of 3 (asked 64)"),
         (
             "0/3 nodes are available: 1 Insufficient memory, 2 Insufficient cpu.",
-            "memory is short on 1 of 3; cpu is short on 2",
+            "memory: short on 1 of 3; cpu: short on 2",
         ),
-        ("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.", "nvidia.com/gpu is short on 3 of 3 (asked 2)"),
-        ("0/3 nodes are available: 3 Insufficient ephemeral-storage.", "ephemeral-storage is short on 3 of 3"),
-        ("0/3 nodes are available: 3 Too many pods.", "3 of 3 hold as many pods as they may"),
+        ("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.", "nvidia.com/gpu: short on 3 of 3 (asked 2)"),
+        ("0/3 nodes are available: 3 Insufficient ephemeral-storage.", "ephemeral-storage: short on 3 of 3"),
+        ("0/3 nodes are available: 3 Too many pods.", "pods: 3 of 3 hold as many as they may"),
         (
             "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector." + PREEMPTION,
-            "3 of 3 are not of the kind asked for (kubernetes.io/arch=arm64)",
+            "selector: 3 of 3 do not match (kubernetes.io/arch=arm64)",
         ),
         (
             "0/3 nodes are available: 3 node(s) had untolerated taint {gpu: true}.",
-            "3 of 3 have the untolerated taint gpu=true",
+            "taint: 3 of 3 have gpu=true",
         ),
         (
             "0/3 nodes are available: 3 node(s) had untolerated taint(s) {gpu: true}.",
-            "3 of 3 have the untolerated taint gpu=true",
+            "taint: 3 of 3 have gpu=true",
         ),
         (
             "0/3 nodes are available: 1 node(s) had taint {node-role.kubernetes.io/master: }, that the pod didn't tolerate, "
             "2 Insufficient cpu.",
-            "1 of 3 have the untolerated taint node-role.kubernetes.io/master; cpu is short on 2 of 3",
+            "taint: 1 of 3 have node-role.kubernetes.io/master, which it does not tolerate; cpu: short on 2 of 3",
         ),
         (
             "0/3 nodes are available: 3 node(s) had untolerated taint(s).",
-            "3 of 3 have a taint that it does not tolerate",
+            "taint: 3 of 3 have one that it does not tolerate",
         ),
         ("0/3 nodes are available: 3 node(s) were unschedulable.", "3 of 3 are cordoned"),
-        ("0/3 nodes are available: 3 node(s) had volume node affinity conflict.", "3 of 3 do not reach its volume"),
+        ("0/3 nodes are available: 3 node(s) had volume node affinity conflict.", "volume: 3 of 3 do not reach it"),
         (
             "0/3 nodes are available: 3 node(s) didn't have free ports for the requested pod ports.",
-            "3 of 3 have the port",
+            "port: in use on 3 of 3",
         ),
         ("0/3 nodes are available: 3 node(s) did a new thing.", "3 of 3: did a new thing"),
         ("no nodes available to schedule pods", "the cluster has none that is ready"),

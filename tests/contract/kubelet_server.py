@@ -207,7 +207,10 @@ class Cluster:
             raise Unavailable(str(error)) from error
         try:
             if response.status >= 400:
-                raise ApiError(response.status, json.loads(response.read())["message"])
+                error = ApiError(response.status, json.loads(response.read())["message"])
+                if response.status >= 500:
+                    raise Unavailable(f"the cluster failed: {error}") from error
+                raise error
             yield response
         finally:
             response.close()

@@ -312,8 +312,15 @@ def test_a_pod_that_is_gone_is_told_to_be_missing(log: PodLog, reader: Reader, o
 
 
 @pytest.mark.parametrize("over", [False, True])
-def test_a_container_that_has_not_begun_has_no_output(log: PodLog, reader: Reader, over: bool) -> None:
-    log.error = 400, 'container "job" in pod "one" is waiting to start: PodInitializing'
+@pytest.mark.parametrize(
+    "said",
+    [
+        'container "job" in pod "one" is waiting to start: PodInitializing',
+        "pod one does not have a host assigned",
+    ],
+)
+def test_a_container_that_has_not_begun_has_no_output(log: PodLog, reader: Reader, over: bool, said: str) -> None:
+    log.error = 400, said
     if over:
         log.end()
     assert [*reader.once()] == []
@@ -328,7 +335,7 @@ def test_a_container_that_has_not_begun_has_no_output(log: PodLog, reader: Reade
             'Get "https://node1:10250/containerLogs/jobs/one/job": dial tcp: connect: connection refused',
             Unreadable,
         ),
-        (403, 'pods "one" is forbidden: cannot get resource "pods/log"', Unreadable),
+        (403, 'pods "one" is forbidden: cannot get resource "pods/log"', Unavailable),
         (503, "apiserver is shutting down", Unavailable),
         (429, "too many requests", Unavailable),
     ],

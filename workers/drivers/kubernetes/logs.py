@@ -253,13 +253,12 @@ class LogReader:
         asked_at = time.monotonic()
         try:
             return opened.__enter__()
-        except Unavailable:
-            # Even the head of the answer comes with the first line only: of a pod that says nothing there is none.
-            if live and time.monotonic() - asked_at > self.silence_seconds * 0.9:
-                raise EndedError from None
-            raise
         except Exception as error:
             meaning = meaning_of(error)
+            # Even the head of the answer comes with the first line only: of a pod that says nothing there is none.
+            silent = live and time.monotonic() - asked_at > self.silence_seconds * 0.9
+            if silent and meaning is error and isinstance(error, Unavailable):
+                raise EndedError from None
             if meaning is error:
                 raise
             raise meaning from error

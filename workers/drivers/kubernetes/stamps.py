@@ -58,7 +58,8 @@ def _seconds_of(stamps: npt.NDArray[Any]) -> Ints:
     """Read once for all that share a second."""
     found = np.empty(len(stamps), np.int64)
     zone = stamps[0, _ZONE:-1].tobytes()
-    changes = np.flatnonzero((stamps[1:, :19] != stamps[:-1, :19]).any(axis=1)) + 1
+    seconds = np.ascontiguousarray(stamps[:, :19]).view("S19").ravel()
+    changes = np.flatnonzero(seconds[1:] != seconds[:-1]) + 1
     for first, last in pairwise([0, *changes.tolist(), len(stamps)]):
         found[first:last] = _second_of(stamps[first, :19].tobytes(), zone)
     return found

@@ -11,6 +11,7 @@ from workers.drivers.output import Batch, Line
 from workers.drivers.protocol import ContainerSpec, Driver, Handle, Observation, Phase, Refused
 
 LIMIT_SECONDS = 40.0
+UNDER_WAY = (Phase.PENDING, Phase.RUNNING)
 
 
 def read(driver: Driver, handle: Handle, after: str | None) -> Iterator[Line]:
@@ -27,7 +28,7 @@ def follow(driver: Driver, handle: Handle, after: str | None = None) -> list[Lin
     lines: list[Line] = []
     limit = time.monotonic() + LIMIT_SECONDS
     while True:
-        over = driver.inspect(handle).phase is not Phase.RUNNING
+        over = driver.inspect(handle).phase not in UNDER_WAY
         for line in read(driver, handle, after):
             lines.append(line)
             after = line.cursor
@@ -44,7 +45,8 @@ def run(driver: Driver, spec: ContainerSpec) -> tuple[bytes, bytes, Observation]
 
 
 def text(lines: list[Line], stream: str) -> bytes:
-    return b"".join(line.data for line in lines if line.stream == stream)
+    """Of a runtime that does not tell them apart, all is stdout here."""
+    return b"".join(line.data for line in lines if line.stream.replace("unknown", "stdout") == stream)
 
 
 def verdict_of(driver: Driver, spec: ContainerSpec) -> Verdict:
@@ -63,8 +65,16 @@ def judged(driver: Driver, seen: Observation) -> Verdict:
 
 
 def until_over(driver: Driver, handle: Handle) -> Observation:
-    eventually(lambda: driver.inspect(handle).phase is not Phase.RUNNING)
+    eventually(lambda: driver.inspect(handle).phase not in UNDER_WAY)
     return driver.inspect(handle)
+
+
+def until_running(driver: Driver, handle: Handle) -> Observation:
+    """Told to start means that it runs soon: on some runtimes at once."""
+    eventually(lambda: driver.inspect(handle).phase is not Phase.PENDING)
+    seen = driver.inspect(handle)
+    assert seen.phase is Phase.RUNNING
+    return seen
 
 
 def until_said(driver: Driver, handle: Handle, word: bytes) -> Line:

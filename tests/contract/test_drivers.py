@@ -5,6 +5,7 @@ Its life (start once, stop, remove, adopt) is in `test_driver_lifecycle.py`.
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -12,11 +13,16 @@ from pathlib import Path
 import pytest
 
 from tests.contract.conftest import SpecMaker
-from tests.contract.following import follow, judged, read, run, text, until_over, until_said, verdict_of
+from tests.contract.following import follow, judged, read, run, text, until_over, until_running, until_said, verdict_of
 from workers.drivers.protocol import Driver, Metered, Mount, Phase, Refused
 
 FLOOD = 20_000
-ADDED_BY_RUNTIMES = {"PATH", "HOME", "HOSTNAME"}
+ADDED_BY_RUNTIMES = re.compile("PATH|HOME|HOSTNAME|KUBERNETES_.*")
+REFUSED = {("invalid_spec", True), ("policy_denied", True)}
+
+
+def tells_no_streams(driver: Driver) -> bool:
+    return driver.name == "kubernetes"  # its API server offers that to nobody yet
 
 
 def test_hello(driver: Driver, spec: SpecMaker) -> None:
@@ -91,7 +97,7 @@ def test_the_environment_is_complete_and_exact(
     env = {"EMOJI": "🦀", "LINES": "a\nb\n", "QUOTES": "'\"`$HOME\\", "EMPTY": "", "EQUALS": "a=b"}
     out, _, _ = run(driver, spec(("cat", "/proc/self/environ"), env=env))
     got = dict(each.split("=", 1) for each in out.decode().split("\0") if each)
-    assert {key: value for key, value in got.items() if key not in ADDED_BY_RUNTIMES} == env
+    assert {key: value for key, value in got.items() if not ADDED_BY_RUNTIMES.fullmatch(key)} == env
 
 
 def test_the_working_dir_is_entered(driver: Driver, spec: SpecMaker) -> None:
@@ -136,11 +142,17 @@ def test_without_stdin_there_is_nothing_to_read(driver: Driver, spec: SpecMaker)
 
 def test_stdout_and_stderr_are_told_apart(driver: Driver, spec: SpecMaker) -> None:
     out, err, _ = run(driver, spec("echo one; echo two >&2; echo three"))
+    if tells_no_streams(driver):
+        assert (sorted(out.splitlines()), err) == ([b"one", b"three", b"two"], b"")
+        return
     assert (out, err) == (b"one\nthree\n", b"two\n")
 
 
 def test_the_last_line_counts_without_newline(driver: Driver, spec: SpecMaker) -> None:
     lines = follow(driver, driver.start(spec("printf 'a\\nb'; printf c >&2")))
+    if tells_no_streams(driver):
+        assert b"".join(line.data for line in lines) in {b"a\nbc", b"a\ncb", b"ca\nb"}
+        return
     assert {(line.stream, line.data) for line in lines} == {("stdout", b"a\n"), ("stdout", b"b"), ("stderr", b"c")}
 
 
@@ -201,7 +213,7 @@ def test_silence_gives_the_caller_back_his_turn(driver: Driver, spec: SpecMaker)
     began = time.monotonic()
     assert list(read(driver, handle, None)) == []
     assert time.monotonic() - began < 20
-    assert driver.inspect(handle).phase is Phase.RUNNING
+    until_running(driver, handle)
 
 
 def test_more_memory_than_given_is_out_of_memory(driver: Driver, spec: SpecMaker) -> None:
@@ -215,6 +227,8 @@ def test_usage_is_near_what_is_allocated(driver: Driver, spec: SpecMaker) -> Non
     handle = driver.start(spec("x=$(head -c 50000000 /dev/zero | tr '\\000' x); echo held; sleep 60 & wait"))
     until_said(driver, handle, b"held")
     used = driver.usage(handle)
+    if used is None and driver.name == "kubernetes":
+        pytest.skip("no metrics server")
     assert used
     assert 40_000_000 < used.memory_bytes <= used.memory_peak_bytes < 220_000_000
     assert used.cpu_seconds > 0
@@ -235,10 +249,13 @@ def test_the_engine_says_who_and_how_big_it_is(driver: Driver, spec: SpecMaker) 
     assert engine.arch in {"amd64", "arm64", "arm", "386"}
     assert engine.cpus >= 1
     assert engine.memory_bytes > 64 * 1024**2
-    assert driver.start(spec("true")).place == engine.id == driver.probe().id
+    # Behind the id there may be more, of the driver's own.
+    assert driver.start(spec("true")).place.partition("/")[0] == engine.id == driver.probe().id
 
 
 def test_a_folder_of_the_host_is_there_and_is_kept(driver: Driver, spec: SpecMaker, tmp_path: Path) -> None:
+    if driver.name == "kubernetes":
+        pytest.skip("a cluster gives no folders of its nodes")
     (tmp_path / "given").write_text("from the host")
     mount = Mount(str(tmp_path), str(tmp_path), read_only=False)
     out, _, seen = run(driver, spec(f"cat {tmp_path}/given; echo kept > {tmp_path}/made", mounts=(mount,)))
@@ -252,7 +269,7 @@ def test_a_folder_that_may_only_be_read_is_so_or_refused(driver: Driver, spec: S
     try:
         _, _, seen = run(driver, spec("touch /elsewhere/made", mounts=(mount,)))
     except Refused as refused:
-        assert (refused.verdict.code, bool(refused.verdict.remedy)) == ("invalid_spec", True)  # noqa: PT017 - either is fine
+        assert (refused.verdict.code, bool(refused.verdict.remedy)) in REFUSED  # noqa: PT017 - either is fine
     else:
         assert seen.exit_code == 1
     assert not list(tmp_path.iterdir())

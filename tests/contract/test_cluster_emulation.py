@@ -113,3 +113,159 @@ def taped_log(taped: dict[str, Any]) -> str:
     if log.startswith("ERR "):
         return str(json.loads(log[4:])["message"])
     return re.sub(r"^ ", "", CHANGING.sub("", log), flags=re.MULTILINE)
+
+
+def pod(name: str, script: str, **spec: Any) -> dict[str, Any]:
+    container = {"name": "job", "image": "towline/demo:1", "command": ["sh", "-c", script], **spec.pop("container", {})}
+    whole = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 2, "shareProcessNamespace": True, **spec}
+    return {"metadata": {"name": name}, "spec": {**whole, "containers": [container]}}
+
+
+def phase_of(api: Any, name: str) -> str:
+    return str(api.read_namespaced_pod(name, NAMESPACE).status.phase)
+
+
+def text_of(api: Any, name: str, **query: Any) -> str:
+    return str(api.read_namespaced_pod_log(name, NAMESPACE, _preload_content=False, **query).data.decode())
+
+
+def test_nothing_is_started_before_the_last_gate_is_gone(api: Any) -> None:
+    made = api.create_namespaced_pod(NAMESPACE, pod("gated", "echo on", schedulingGates=[{"name": "a"}, {"name": "b"}]))
+    assert made.status.conditions[0].reason == "SchedulingGated"
+    api.patch_namespaced_pod("gated", NAMESPACE, {"spec": {"schedulingGates": [{"name": "a", "$patch": "delete"}]}})
+    assert phase_of(api, "gated") == "Pending"
+    with pytest.raises(kubernetes.client.ApiException, match="only deletion is allowed"):
+        api.patch_namespaced_pod("gated", NAMESPACE, {"spec": {"schedulingGates": [{"name": "c"}]}})
+    api.patch_namespaced_pod("gated", NAMESPACE, {"spec": {"schedulingGates": [{"name": "b", "$patch": "delete"}]}})
+    eventually(lambda: phase_of(api, "gated") == "Succeeded")
+
+
+def test_another_uid_or_version_is_left_alone(api: Any) -> None:
+    api.create_namespaced_pod(NAMESPACE, pod("kept", "sleep 60"))
+    wrong = {"preconditions": {"uid": "another"}}
+    with pytest.raises(kubernetes.client.ApiException, match="UID in precondition: another") as refused:
+        api.delete_namespaced_pod("kept", NAMESPACE, body=wrong)
+    assert refused.value.status == 409
+    with pytest.raises(kubernetes.client.ApiException, match="field is immutable"):
+        api.patch_namespaced_pod("kept", NAMESPACE, {"metadata": {"uid": "another"}})
+    with pytest.raises(kubernetes.client.ApiException, match="may not change fields other than"):
+        api.patch_namespaced_pod("kept", NAMESPACE, {"spec": {"hostname": "other"}})
+
+
+def test_a_deadline_set_later_ends_it_and_keeps_its_log(api: Any) -> None:
+    api.create_namespaced_pod(NAMESPACE, pod("asked", "echo ready; exec sleep 60"))
+    eventually(lambda: phase_of(api, "asked") == "Running")
+    api.patch_namespaced_pod("asked", NAMESPACE, {"spec": {"activeDeadlineSeconds": 1}})
+    eventually(lambda: phase_of(api, "asked") == "Failed")
+    status = api.read_namespaced_pod("asked", NAMESPACE).status
+    assert (status.reason, status.container_statuses[0].state.terminated.exit_code) == ("DeadlineExceeded", 143)
+    assert text_of(api, "asked") == "ready\n"
+
+
+def test_a_secret_that_comes_late_is_waited_for_and_goes_with_its_owner(api: Any) -> None:
+    volume = {"name": "given", "secret": {"secretName": "late", "defaultMode": 0o400}}
+    mount = {"name": "given", "mountPath": "/given"}
+    secret_env = [{"name": "WORD", "valueFrom": {"secretKeyRef": {"name": "late", "key": "word"}}}]
+    container = {
+        "volumeMounts": [mount],
+        "env": secret_env,
+        "securityContext": {"runAsUser": 65532, "runAsGroup": 65532},
+    }
+    spec = {"volumes": [volume], "securityContext": {"fsGroup": 65532}, "container": container}
+    made = api.create_namespaced_pod(NAMESPACE, pod("waits", 'cat /given/word; echo " $WORD $(id -u)"', **spec))
+    eventually(lambda: any(each["reason"] == "FailedMount" for each in events_of(api, "waits")))
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "waits", "uid": made.metadata.uid}
+    secret = {"metadata": {"name": "late", "ownerReferences": [owner]}, "stringData": {"word": "psst"}}
+    api.create_namespaced_secret(NAMESPACE, secret)
+    eventually(lambda: phase_of(api, "waits") == "Succeeded")
+    assert text_of(api, "waits") == "psst psst 65532\n"
+    api.delete_namespaced_pod("waits", NAMESPACE)
+    with pytest.raises(kubernetes.client.ApiException, match="Not Found"):
+        api.read_namespaced_secret("late", NAMESPACE)
+
+
+def test_a_long_line_is_parts_of_one_with_one_stamp(api: Any) -> None:
+    taped = recording("long-line")
+    api.create_namespaced_pod(NAMESPACE, taped["pod"])
+    eventually(lambda: phase_of(api, "long-line") == "Succeeded")
+    assert CHANGING.sub("", text_of(api, "long-line", timestamps=True)) == CHANGING.sub("", taped["log"])
+    assert text_of(api, "long-line", tail_lines=2) == "x" * (40_000 - 2 * 16_384) + "\nend\n"
+
+
+def test_streams_are_told_apart_only_where_that_is_offered(cluster: Cluster, api: Any) -> None:
+    api.create_namespaced_pod(NAMESPACE, pod("both", "echo out; echo err >&2"))
+    eventually(lambda: phase_of(api, "both") == "Succeeded")
+    with pytest.raises(kubernetes.client.ApiException) as refused:
+        text_of(api, "both", stream="Stdout")
+    assert refused.value.status == 422
+    cluster.set(streams_offered=True)
+    assert text_of(api, "both", stream="Stderr") == "err\n"
+    cluster.calm()
+
+
+def test_the_api_server_comes_back_with_the_same_state(cluster: Cluster, api: Any) -> None:
+    made = api.create_namespaced_pod(NAMESPACE, pod("outlives", "echo one; sleep 1; echo two"))
+    eventually(lambda: phase_of(api, "outlives") == "Running")
+    cluster.do("stop_api")
+    with pytest.raises(Exception, match=r"refused|Max retries|Connection"):
+        api.list_namespaced_pod(NAMESPACE, _request_timeout=2)
+    cluster.do("start_api")
+    assert api.read_namespaced_pod("outlives", NAMESPACE).metadata.uid == made.metadata.uid
+    eventually(lambda: phase_of(api, "outlives") == "Succeeded")
+    assert text_of(api, "outlives") == "one\ntwo\n"
+
+
+def test_containers_outlive_the_kubelet(cluster: Cluster, api: Any) -> None:
+    api.create_namespaced_pod(NAMESPACE, pod("left", "echo one; sleep 1; echo two; exit 3"))
+    eventually(lambda: phase_of(api, "left") == "Running")
+    cluster.do("stop_kubelet")
+    with pytest.raises(kubernetes.client.ApiException, match="connection refused"):
+        text_of(api, "left")
+    cluster.do("start_kubelet")
+    eventually(lambda: phase_of(api, "left") == "Failed")
+    terminated = api.read_namespaced_pod("left", NAMESPACE).status.container_statuses[0].state.terminated
+    assert (terminated.exit_code, text_of(api, "left")) == (3, "one\ntwo\n")
+
+
+def test_a_watch_from_too_far_back_is_told_so(cluster: Cluster, api: Any) -> None:
+    before = api.list_namespaced_pod(NAMESPACE).metadata.resource_version
+    api.create_namespaced_pod(NAMESPACE, pod("later", "true"))
+    cluster.do("forget_history")
+    watch = kubernetes.watch.Watch().stream(
+        api.list_namespaced_pod, NAMESPACE, resource_version=before, timeout_seconds=5, _request_timeout=10
+    )
+    with pytest.raises(kubernetes.client.ApiException) as told:
+        next(iter(watch))
+    assert told.value.status == 410
+
+
+def test_a_rule_that_is_missing_is_named(cluster: Cluster, api: Any) -> None:
+    cluster.set(denied=[{"verb": "list", "resource": "pods"}])
+    with pytest.raises(kubernetes.client.ApiException, match='cannot list resource \\\\"pods\\\\"') as refused:
+        api.list_namespaced_pod(NAMESPACE)
+    asked = {"spec": {"resourceAttributes": {"verb": "list", "resource": "pods", "namespace": NAMESPACE}}}
+    review = kubernetes.client.AuthorizationV1Api(api.api_client).create_self_subject_access_review(asked)
+    cluster.calm()
+    assert (refused.value.status, review.status.allowed) == (403, False)
+
+
+@pytest.mark.parametrize("scenario", ["preempted", "init-container-fails"])
+def test_what_is_not_run_can_be_played_back(api: Any, scenario: str) -> None:
+    taped = recording(scenario)
+    before = api.list_namespaced_pod(NAMESPACE).metadata.resource_version
+    api.create_namespaced_pod(NAMESPACE, pod(scenario, "", container={"image": f"recording/{scenario}"}))
+    seen: list[Any] = []
+    for event in kubernetes.watch.Watch().stream(
+        api.list_namespaced_pod, NAMESPACE, field_selector=f"metadata.name={scenario}", resource_version=before,
+        timeout_seconds=10, _request_timeout=20,
+    ):  # fmt: skip
+        seen.append(event["raw_object"]["status"].get("containerStatuses"))
+        if event["type"] == "DELETED" or event["raw_object"]["status"]["phase"] == "Failed":
+            break
+    assert CHANGING.sub("", repr(seen[-1])) == CHANGING.sub("", repr(recorded_last(taped)))
+
+
+def recorded_last(taped: dict[str, Any]) -> Any:
+    return next(e["object"] for e in taped["watch"] if e["object"]["status"]["phase"] == "Failed")["status"][
+        "containerStatuses"
+    ]

@@ -18,7 +18,7 @@ REMEMBERED = 512
 STILL_SECONDS = 5.0  # how long the events of a pod that is not over yet count as news
 _KEPT_OF_EVENT = (
     "type", "reason", "message", "count", "firstTimestamp", "lastTimestamp", "eventTime", "source", "reportingComponent",
-    "reportingInstance", "action", "series",
+    "reportingInstance", "action", "series", "involvedObject",
 )  # fmt: skip
 _KEPT_OF_STATUS = ("conditions", "nodeInfo", "allocatable", "capacity")
 

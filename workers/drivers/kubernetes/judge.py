@@ -80,6 +80,8 @@ def _gone(end: Ending, seen: Observation) -> Verdict:
 def _by_status(end: Ending) -> Verdict | None:
     reason, message = text(end.status, "reason"), text(end.status, "message")
     cause = cause_of(reason, message)
+    if cause is DEADLINE and end.was_asked:
+        return None
     if cause is DEADLINE and not end.began:
         cause = cause._replace(
             code="timeout_start",
@@ -108,7 +110,7 @@ def _by_events(end: Ending) -> Verdict | None:
 def _causes(end: Ending) -> Iterator[tuple[Cause, str]]:
     for event in end.events:
         cause = cause_of(text(event, "reason"), text(event, "message"))
-        if cause is not None:
+        if cause is not None and not (cause is DEADLINE and end.was_asked):
             yield cause, f"{text(event, 'reason')}: {text(event, 'message')}"
 
 

@@ -28,6 +28,7 @@ from workers.drivers.protocol import ContainerSpec, Refused
 
 CONTAINER = "job"
 GATE = "towline.io/consent"
+ASKED = "towline.io/asked-to-end"  # an annotation: its deadline is not one of time, somebody of ours set it to end it
 LABEL_NETWORK = "towline.network"
 OPEN_NETWORK = "bridge"
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")

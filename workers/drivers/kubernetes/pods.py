@@ -55,10 +55,11 @@ class Pods:
     def create(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         return self._learned(self._cluster.request("POST", _path(manifest["metadata"]["namespace"]), body=manifest))
 
-    def change(self, pod: Mapping[str, Any], spec: Mapping[str, Any]) -> bool:
-        """Set these fields of its spec. False when it is gone, or was another."""
+    def change(self, pod: Mapping[str, Any], spec: Mapping[str, Any], **annotations: str) -> bool:
+        """Set these fields of its spec, and annotations. False when it is gone, or was another."""
         metadata = pod["metadata"]
-        body = {"metadata": {"uid": metadata["uid"]}, "spec": spec}
+        named = {"uid": metadata["uid"], **({"annotations": annotations} if annotations else {})}
+        body = {"metadata": named, "spec": spec}
         path = _path(metadata["namespace"], metadata["name"])
         try:
             self._learned(self._cluster.request("PATCH", path, body=body, content_type=MERGE_PATCH))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from workers.drivers.kubernetes.manifest import ASKED
 from workers.drivers.kubernetes.reading import (
     JOB,
     condition,
@@ -67,6 +68,11 @@ class Ending:
         if found.get("status") != "True" or (since and finished and finished < since and not self.was_told):
             return {}
         return found
+
+    @property
+    def was_asked(self) -> bool:
+        """By us. The cluster then says that its deadline was reached, which is how we ask."""
+        return ASKED in part(self.pod, "metadata", "annotations")
 
     @property
     def was_told(self) -> bool:

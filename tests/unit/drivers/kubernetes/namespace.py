@@ -75,6 +75,7 @@ class Namespace:
     def _patch(self, pod: dict[str, Any], body: dict[str, Any]) -> Answer:
         if body["metadata"]["uid"] != pod["metadata"]["uid"]:
             return no(409, "Conflict", "another uid")
+        pod["metadata"]["annotations"] = body["metadata"].get("annotations", {})
         pod["spec"] = {key: value for key, value in (pod["spec"] | body["spec"]).items() if value is not None}
         return Answer(self._changed(pod))
 

@@ -165,3 +165,25 @@ def test_a_failed_end_comes_with_its_evidence_asked_once(
     assert seen.raw["events"] == [{"reason": "Scheduled"}]
     assert seen.raw["node"]["metadata"]["name"] == "node1"
     assert len([asked for asked in api.asked if asked.path.endswith("/events")]) == 1
+
+
+def test_one_that_we_asked_to_end_did_not_run_too_long(
+    driver: KubernetesDriver, namespace: Namespace, handle: Handle
+) -> None:
+    namespace.ungated(NAME, RUNNING)
+    driver.stop(handle, 10)
+    ended = {
+        "exitCode": 143,
+        "reason": "Error",
+        "startedAt": "2026-11-21T21:46:11Z",
+        "finishedAt": "2026-11-21T21:46:12Z",
+    }
+    status = {
+        "phase": "Failed",
+        "reason": "DeadlineExceeded",
+        "message": "Pod was active on the node longer than its deadline",
+    }
+    namespace.ungated(NAME, {**status, "containerStatuses": [{"name": "job", "state": {"terminated": ended}}]})
+    verdict = driver.judge(driver.inspect(handle))
+    assert verdict
+    assert (verdict.code, "SIGTERM" in verdict.summary) == ("killed_by_signal", True)

@@ -9,29 +9,51 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.process import Cluster
 from tests.contract.harness import DockerHarness, Harness, MissingError, ProcessHarness
+from tests.contract.kubernetes_harness import KubernetesHarness
 from workers.drivers.protocol import LABEL_ATTEMPT, LABEL_INSTALLATION, LABEL_JOB, ContainerSpec, Driver
 
-RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
+RUNTIMES = [
+    "process",
+    "emulated",
+    pytest.param("docker", marks=pytest.mark.docker),
+    pytest.param("kubernetes", marks=pytest.mark.kubernetes),
+]
 SpecMaker = Callable[..., ContainerSpec]
+
+
+@pytest.fixture(scope="session")
+def emulated_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Whoever sets its faults calms it again."""
+    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
 
 
 @pytest.fixture(params=RUNTIMES)
 def harness(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
-    made = _make(request.param, tmp_path_factory)
+    made = _make(request, tmp_path_factory)
     yield made
     made.close()
 
 
-def _make(runtime: str, tmp_path_factory: pytest.TempPathFactory) -> Harness:
-    if runtime == "process":
-        return ProcessHarness(tmp_path_factory.mktemp("jobs"))
+def _make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Harness:
     try:
-        return DockerHarness()
+        match request.param:
+            case "process":
+                return ProcessHarness(tmp_path_factory.mktemp("jobs"))
+            case "emulated":
+                if os.geteuid() != 0:
+                    raise MissingError("an emulated cluster runs its pods in namespaces of their own, which takes root")
+                return KubernetesHarness(request.getfixturevalue("emulated_cluster").kubeconfig)
+            case "docker":
+                return DockerHarness()
+            case _:
+                return KubernetesHarness.of_real_cluster()
     except MissingError as missing:
-        if "docker" in os.environ.get("TOWLINE_REQUIRE", "").split(","):
-            pytest.fail(f"docker is required: {missing}")
-        pytest.skip(f"docker: {missing}")
+        if request.param in os.environ.get("TOWLINE_REQUIRE", "").split(","):
+            pytest.fail(f"{request.param} is required: {missing}")
+        pytest.skip(f"{request.param}: {missing}")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from workers.drivers.output import Batch, Line
 from workers.drivers.protocol import ContainerSpec, Driver, Handle, Observation, Phase, Refused
 
 LIMIT_SECONDS = 40.0
-UNDER_WAY = (Phase.PENDING, Phase.RUNNING)
+UNDER_WAY = {Phase.PENDING, Phase.RUNNING}
 
 
 def read(driver: Driver, handle: Handle, after: str | None) -> Iterator[Line]:
@@ -45,8 +45,15 @@ def run(driver: Driver, spec: ContainerSpec) -> tuple[bytes, bytes, Observation]
 
 
 def text(lines: list[Line], stream: str) -> bytes:
-    """Of a runtime that does not tell them apart, all is stdout here."""
-    return b"".join(line.data for line in lines if line.stream.replace("unknown", "stdout") == stream)
+    """What of an unknown stream is, counts as stdout."""
+    told = {stream, "unknown"} if stream == "stdout" else {stream}
+    return b"".join(line.data for line in lines if line.stream in told)
+
+
+def is_running(driver: Driver, handle: Handle) -> bool:
+    """Told to start means that it does, soon."""
+    eventually(lambda: driver.inspect(handle).phase is not Phase.PENDING)
+    return driver.inspect(handle).phase is Phase.RUNNING
 
 
 def verdict_of(driver: Driver, spec: ContainerSpec) -> Verdict:

@@ -23,6 +23,12 @@ class Harness(Protocol):
     driver: Driver
     image: str
     source: str  # Python that makes another such driver and calls it `driver`
+    is_combined: bool  # its runtime does not tell stdout and stderr apart
+    locks: bool  # who starts a container keeps others of this host out
+
+    def folder(self, made: Path) -> str:
+        """One that a job may write to and that stays over a second start; `made` is on this host, empty."""
+        ...
 
     def another(self) -> Driver:
         """As a worker has after its restart."""
@@ -41,6 +47,7 @@ class Harness(Protocol):
 
 class ProcessHarness:
     image = "none"
+    is_combined, locks = False, True
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -50,6 +57,9 @@ class ProcessHarness:
             "from workers.drivers.process.driver import ProcessDriver\n"
             f"driver = ProcessDriver(Path({str(root)!r}))\n"
         )
+
+    def folder(self, made: Path) -> str:
+        return str(made)
 
     def another(self) -> Driver:
         return ProcessDriver(self.root)
@@ -68,6 +78,11 @@ class ProcessHarness:
 
 
 class DockerHarness:
+    is_combined, locks = False, True
+
+    def folder(self, made: Path) -> str:
+        return str(made)
+
     def __init__(self) -> None:
         self.client, make_driver, ensure_image = _docker()
         self.image = ensure_image(self.client.api)

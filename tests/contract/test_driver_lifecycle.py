@@ -14,18 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.conftest import SpecMaker
-from tests.contract.following import (
-    eventually,
-    follow,
-    judged,
-    processes_with,
-    read,
-    run,
-    text,
-    until_over,
-    until_running,
-    until_said,
-)
+from tests.contract.following import eventually, follow, is_running, judged, processes_with, read, run, text, until_over, until_said
 from tests.contract.harness import Harness
 from workers.drivers.protocol import LABEL_INSTALLATION, ContainerSpec, Driver, Handle, Inspectable, Phase, Refused
 
@@ -43,18 +32,17 @@ if {die}: os.killpg(0, 9)
 
 
 @pytest.fixture
-def counted(driver: Driver, spec: SpecMaker, tmp_path: Path) -> ContainerSpec:
+def counted(harness: Harness, spec: SpecMaker, tmp_path: Path) -> ContainerSpec:
     """Says `start` at its end as often as it was started: its file survives a second start of the same container."""
     folder = tmp_path / "counted"
     folder.mkdir()  # for plain processes: a folder of the host must be there
-    # In a cluster it is no root, and a folder that is made for it belongs to root.
-    return spec(COUNTED, working_dir="/tmp" if driver.name == "kubernetes" else str(folder))
+    return spec(COUNTED, working_dir=harness.folder(folder))
 
 
 def worker(harness: Harness, spec: ContainerSpec, *, die: bool) -> subprocess.Popen[str]:
     """A process of its own that starts the container and prints the handle."""
     code = WORKER.format(source=harness.source, die=die)
-    argv = [sys.executable, "-c", code, json.dumps(asdict(spec), default=sorted)]
+    argv = [sys.executable, "-c", code, json.dumps(asdict(spec), default=list)]
     return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
@@ -102,9 +90,7 @@ def test_who_is_frozen_right_before_the_start_keeps_others_out(
     harness: Harness, driver: Driver, counted: ContainerSpec
 ) -> None:
     """Else it would wake and start what another had started, followed to its end and perhaps removed by then."""
-    if driver.name == "kubernetes":
-        pytest.skip("nobody is kept out: its start is one of that very pod, and the second of two starts nothing")
-    argv = [sys.executable, "-c", HELD_UP.format(source=harness.source), json.dumps(asdict(counted), default=sorted)]
+    argv = [sys.executable, "-c", HELD_UP.format(source=harness.source), json.dumps(asdict(counted), default=list)]
     first = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     eventually(lambda: ") T " in Path(f"/proc/{first.pid}/stat").read_text())
     with ThreadPoolExecutor(1) as pool:
@@ -208,7 +194,7 @@ def test_a_namesake_of_another_installation_is_a_stranger(driver: Driver, spec: 
     handle = driver.start(ours)
     with pytest.raises(Refused):
         driver.start(replace(ours, labels={**ours.labels, LABEL_INSTALLATION: "another"}))
-    until_running(driver, handle)
+    assert is_running(driver, handle)
 
 
 def test_it_is_found_again_after_a_restart(harness: Harness, driver: Driver, spec: SpecMaker) -> None:
@@ -229,7 +215,7 @@ def test_it_outlives_a_killed_worker(harness: Harness, driver: Driver, spec: Spe
     dying = worker(harness, wanted, die=True)
     handle = handle_from(dying)
     assert dying.returncode == -9
-    until_running(driver, handle)
+    assert is_running(driver, handle)
     assert driver.start(wanted) == handle
     assert text(follow(driver, handle), "stdout") == b"one\ntwo\n"
     assert driver.inspect(handle).exit_code == 0
@@ -250,7 +236,7 @@ def test_one_that_does_not_is_killed(driver: Driver, spec: SpecMaker) -> None:
     until_said(driver, handle, b"ready")
     driver.stop(handle, 10)
     until_said(driver, handle, b"asked")
-    assert driver.inspect(handle).phase is Phase.RUNNING
+    assert is_running(driver, handle)
     driver.stop(handle, 0)
     seen = until_over(driver, handle)
     assert (seen.exit_code, seen.oom_killed) == (137, False)
@@ -306,7 +292,7 @@ def test_a_namesake_made_later_is_another(driver: Driver, spec: SpecMaker) -> No
     assert list(read(driver, old, None)) == []
     driver.stop(old, 0)
     driver.remove(old)
-    until_running(driver, new)
+    assert is_running(driver, new)
 
 
 def test_a_survey_lists_this_installation_and_no_other(driver: Driver, spec: SpecMaker, installation: str) -> None:

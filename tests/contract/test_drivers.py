@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.conftest import SpecMaker
-from tests.contract.following import follow, judged, read, run, text, until_over, until_running, until_said, verdict_of
+from tests.contract.following import follow, is_running, judged, read, run, text, until_over, until_said, verdict_of
 from workers.drivers.protocol import Driver, Metered, Mount, Phase, Refused
 
 FLOOD = 20_000
@@ -205,7 +205,7 @@ def test_a_line_is_seen_within_a_second(driver: Driver, spec: SpecMaker) -> None
     handle = driver.start(spec("i=0; while [ $i -lt 300 ]; do echo $i; sleep 0.1; i=$((i+1)); done"))
     line = until_said(driver, handle, b"7")
     assert time.time_ns() - line.at_ns < 1_000_000_000
-    assert driver.inspect(handle).phase is Phase.RUNNING
+    assert is_running(driver, handle)
 
 
 def test_silence_gives_the_caller_back_his_turn(driver: Driver, spec: SpecMaker) -> None:
@@ -213,7 +213,7 @@ def test_silence_gives_the_caller_back_his_turn(driver: Driver, spec: SpecMaker)
     began = time.monotonic()
     assert list(read(driver, handle, None)) == []
     assert time.monotonic() - began < 20
-    until_running(driver, handle)
+    assert is_running(driver, handle)
 
 
 def test_more_memory_than_given_is_out_of_memory(driver: Driver, spec: SpecMaker) -> None:

@@ -1,0 +1,95 @@
+"""The contract suite on pods: of the emulated cluster, or of a real one.
+
+`TOWLINE_TEST_KUBECONFIG` names the file of a real one, `TOWLINE_TEST_NAMESPACE` a namespace of it where tests may make pods
+and Secrets (`towline-jobs`), `TOWLINE_TEST_IMAGE` an image with a busybox that its nodes have. It is used where tests are
+marked `kubernetes`; nothing else is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tests.contract.harness import MissingError
+from workers.drivers.protocol import ContainerSpec, Driver, Handle
+
+IMAGE = "docker.io/library/busybox:test"
+NAMESPACE = "towline-jobs"
+SOURCE = """
+import os
+os.environ["KUBECONFIG"] = {kubeconfig!r}
+from workers.drivers.kubernetes.driver import KubernetesDriver
+from workers.drivers.kubernetes.options import Options
+driver = KubernetesDriver(context=None, options=Options(namespace={namespace!r}))
+"""
+
+
+class KubernetesHarness:
+    is_combined = True
+    locks = False  # the API server sees to it that a pod is started once
+
+    def __init__(self, kubeconfig: Path, image: str = "towline/demo:1", namespace: str = NAMESPACE) -> None:
+        self.image, self.namespace = image, namespace
+        self.source = SOURCE.format(kubeconfig=str(kubeconfig), namespace=namespace)
+        self.before = os.environ.get("KUBECONFIG")
+        os.environ["KUBECONFIG"] = str(kubeconfig)  # as whoever starts a worker would
+        try:
+            self.make_driver = import_module("workers.drivers.kubernetes.driver").KubernetesDriver
+            self.options = import_module("workers.drivers.kubernetes.options").Options(namespace=namespace)
+            self.cluster = import_module("workers.drivers.kubernetes.connection").Cluster()
+        except ImportError as error:
+            raise MissingError(f"no Kubernetes driver: {error}") from error
+        self.driver: Driver = self.another()
+        self.strangers: list[str] = []
+
+    @classmethod
+    def of_real_cluster(cls) -> KubernetesHarness:
+        if not (told := os.environ.get("TOWLINE_TEST_KUBECONFIG")):
+            raise MissingError("TOWLINE_TEST_KUBECONFIG names no cluster")
+        image = os.environ.get("TOWLINE_TEST_IMAGE", IMAGE)
+        return cls(Path(told), image, os.environ.get("TOWLINE_TEST_NAMESPACE", NAMESPACE))
+
+    def another(self) -> Driver:
+        made: Driver = self.make_driver(context=None, options=self.options, silence_seconds=3)
+        return made
+
+    def folder(self, made: Path) -> str:
+        """Jobs are not root, and no folder of ours is theirs."""
+        return "/tmp"
+
+    def create_only(self, spec: ContainerSpec) -> None:
+        answers = iter([None])
+
+        def die(handle: Handle | None) -> None:
+            next(answers)
+
+        with suppress(StopIteration):
+            self.driver.start(spec, die)
+
+    def put_stranger(self, name: str) -> Callable[[], str]:
+        """Behind a gate of its own, so that nothing happens to it by itself."""
+        spec = {"schedulingGates": [{"name": "towline.test/never"}], "containers": [{"name": "job", "image": self.image}]}
+        pods = f"/api/v1/namespaces/{self.namespace}/pods"
+        self.cluster.request("POST", pods, body={"metadata": {"name": name}, "spec": spec})
+        self.strangers.append(f"{pods}/{name}")
+
+        def fingerprint() -> str:
+            found: Any = self.cluster.request("GET", f"{pods}/{name}")
+            metadata = found["metadata"]
+            parts = [metadata["uid"], metadata.get("labels"), metadata.get("deletionTimestamp")]
+            return json.dumps([*parts, found["spec"].get("schedulingGates")])
+
+        return fingerprint
+
+    def close(self) -> None:
+        for path in self.strangers:
+            self.cluster.request("DELETE", path)
+        if self.before is None:
+            os.environ.pop("KUBECONFIG", None)
+        else:
+            os.environ["KUBECONFIG"] = self.before

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import roots
+from .cgroups import Cgroups
 from .faults import Switchboard
 from .spawn import Bind, Plan, Spawned, spawn
 from .writing import LogFile
 
-MEMORY = Path("/sys/fs/cgroup/memory")
 START_ERROR = (
     "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
     "unable to start container process: {}: unknown"
@@ -37,7 +37,7 @@ class Container:
     folder: Path
     log: LogFile
     pid: int = 0
-    cgroup: Path | None = None
+    cgroups: tuple[Path, ...] = ()
     started_at: float = 0.0
     finished_at: float = 0.0
     exit_code: int | None = None
@@ -62,7 +62,7 @@ class Runtime:
         self.log_bytes, self.log_files = log_bytes, log_files
         self.bin = roots.make_bin(data / "bin")
         self.containers: dict[tuple[str, str], Container] = {}
-        self.cgroups = MEMORY / f"towline-cluster-{os.getpid()}"
+        self.cgroups = Cgroups(f"towline-cluster-{os.getpid()}")
         self.following: set[asyncio.Task[None]] = set()
 
     def now(self) -> float:
@@ -84,10 +84,11 @@ class Runtime:
             roots.make_root(plan.root)
             binds = [Bind(self.bin, "/bin", read_only=True), *plan.binds]
             for bind in binds:
-                _make_target(plan.root, bind, binds)
+                others = [each for each in binds if each is not bind]
+                roots.make_target(_outside(plan.root, bind.target, others), bind.source)
             _make_working_dir(plan)
-            container.cgroup = self._limit(container, memory)
-            spawned = spawn(replace(plan, binds=binds, cgroup=container.cgroup))
+            container.cgroups = self.cgroups.make(container.id[:12], memory)
+            spawned = spawn(replace(plan, binds=binds, cgroups=container.cgroups))
             container.pid, container.started_at = spawned.pid, self.now()
             await self._follow(container, spawned)
         except (OSError, StartError) as error:
@@ -95,16 +96,6 @@ class Runtime:
             container.exit_code, container.started_at, container.finished_at = 128, 0.0, self.now()
             container.done.set()
             raise StartError(container.error) from error
-
-    def _limit(self, container: Container, memory: int | None) -> Path | None:
-        folder = self.cgroups / container.id[:12]
-        try:
-            folder.mkdir(parents=True)
-            if memory:
-                (folder / "memory.limit_in_bytes").write_text(str(memory))
-        except OSError:
-            return None
-        return folder
 
     async def _follow(self, container: Container, spawned: Spawned) -> None:
         loop = asyncio.get_running_loop()
@@ -141,10 +132,8 @@ class Runtime:
         container.finished_at = self.now()
         await asyncio.wait(drained, timeout=5)
         container.exit_code = code if code >= 0 else 128 - code
-        if container.cgroup:
-            container.oom_killed = _oom_kills(container.cgroup) > 0
-            with contextlib.suppress(OSError):
-                container.cgroup.rmdir()
+        container.oom_killed = Cgroups.oom_kills(container.cgroups) > 0
+        Cgroups.remove(container.cgroups)
         container.done.set()
         container.log.close()
 
@@ -168,29 +157,26 @@ class Runtime:
     def close(self) -> None:
         for container in self.containers.values():
             container.signal(signal.SIGKILL)
+        self.cgroups.close()
 
 
 def _make_working_dir(plan: Plan) -> None:
-    """As runc does; the folder is root's."""
-    place = plan.root / plan.cwd.lstrip("/")
-    if any(plan.cwd == bind.target or plan.cwd.startswith(f"{bind.target}/") for bind in plan.binds):
-        return
+    """As runc does, also in a volume; the folder is root's."""
     if plan.cwd.startswith("/bin/"):
         raise StartError(f"error during container init: mkdir {plan.cwd}: not a directory")
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        _outside(plan.root, plan.cwd, plan.binds).mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise StartError(f"error during container init: mkdir {plan.cwd}: not a directory") from error
 
 
-def _make_target(root: Path, bind: Bind, binds: list[Bind]) -> None:
-    """In the root folder, or in what is mounted around it."""
-    around = [each for each in binds if bind.target.startswith(f"{each.target}/")]
-    if around:
-        outer = max(around, key=lambda each: len(each.target))
-        roots.make_target(outer.source, bind.target[len(outer.target) :], bind.source)
-    else:
-        roots.make_target(root, bind.target, bind.source)
+def _outside(root: Path, path: str, binds: list[Bind]) -> Path:
+    """Where on this machine a path of the container is: in its root folder, or in what is mounted around it."""
+    around = [each for each in binds if path == each.target or path.startswith(f"{each.target}/")]
+    if not around:
+        return root / path.lstrip("/")
+    outer = max(around, key=lambda each: len(each.target))
+    return outer.source / path[len(outer.target) :].lstrip("/")
 
 
 async def _read_all(fd: int) -> bytes:
@@ -218,11 +204,3 @@ async def _exit_code(pid: int) -> int:
     loop.remove_reader(fd)
     os.close(fd)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])  # noqa: ASYNC222 - it has ended
-
-
-def _oom_kills(cgroup: Path) -> int:
-    try:
-        lines = (cgroup / "memory.oom_control").read_text().split("\n")
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

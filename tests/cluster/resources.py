@@ -34,6 +34,9 @@ class Asked:
         return f"{group}/{version}" if group else version
 
 
+METRICS = "/apis/metrics.k8s.io/v1beta1/namespaces/"
+
+
 def parse(method: str, path: str, *, watching: bool) -> Asked:
     parts = path.strip("/").split("/")
     group = "" if parts[0] == "api" else parts[1] if len(parts) > 1 else ""

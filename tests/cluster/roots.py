@@ -43,9 +43,8 @@ def make_root(root: Path) -> None:
         (root / "dev" / name).symlink_to(target)
 
 
-def make_target(root: Path, target: str, source: Path) -> None:
+def make_target(place: Path, source: Path) -> None:
     """Where something is to be mounted."""
-    place = root / target.lstrip("/")
     if source.is_dir():
         place.mkdir(parents=True, exist_ok=True)
     else:

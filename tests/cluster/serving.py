@@ -13,8 +13,9 @@ from aiohttp import web
 from . import reading
 from .api import VERSION, Api
 from .faults import Signal, Switchboard
+from .metering import measure
 from .problems import Problem, not_found
-from .resources import Asked, parse
+from .resources import METRICS, Asked, parse
 from .selectors import selector
 from .store import Store
 from .watches import LONGEST_SECONDS, Wanted, Watch
@@ -73,6 +74,8 @@ class Server:
         await self._spoil(request)
         if (path := request.path.rstrip("/")) in QUIET:
             return web.json_response(VERSION) if path == "/version" else web.Response(text="ok")
+        if path.startswith(METRICS):
+            return web.json_response(measure(self.store, self.logs.node, path.removeprefix(METRICS)))
         query = dict(request.query)
         asked = parse(request.method, request.path, watching=query.get("watch") in ("true", "1"))
         self.api.allow(asked)

@@ -47,7 +47,7 @@ class Plan:
     tty: bool = False
     read_only: bool = False
     shared_pids: bool = False  # somebody else is process 1
-    cgroup: Path | None = None
+    cgroups: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def _be_child(plan: Plan, out: int, err: int, failure: int) -> None:
         signal.set_wakeup_fd(-1)
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(each, signal.SIG_DFL)
-        if plan.cgroup:
-            (plan.cgroup / "cgroup.procs").write_text("0")
+        for cgroup in plan.cgroups:
+            (cgroup / "cgroup.procs").write_text("0")
         _arrange(out, err, failure, tty=plan.tty)
         _move_in(plan)
         if plan.shared_pids:

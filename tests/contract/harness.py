@@ -24,6 +24,8 @@ class Harness(Protocol):
     image: str
     source: str  # Python that makes another such driver and calls it `driver`
     is_combined: bool  # its runtime does not tell stdout and stderr apart
+    stopped: str  # the verdict on one that we stopped, as far as the runtime tells
+    killed: int  # the exit code of one that obeys and is told to end at once
     locks: bool  # who starts a container keeps others of this host out
 
     def folder(self, made: Path) -> str:
@@ -47,7 +49,7 @@ class Harness(Protocol):
 
 class ProcessHarness:
     image = "none"
-    is_combined, locks = False, True
+    is_combined, locks, stopped, killed = False, True, "killed_by_signal", 137
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -78,7 +80,7 @@ class ProcessHarness:
 
 
 class DockerHarness:
-    is_combined, locks = False, True
+    is_combined, locks, stopped, killed = False, True, "killed_by_signal", 137
 
     def folder(self, made: Path) -> str:
         return str(made)

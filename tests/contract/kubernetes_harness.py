@@ -31,6 +31,8 @@ driver = KubernetesDriver(context=None, options=Options(namespace={namespace!r})
 
 class KubernetesHarness:
     is_combined = True
+    stopped = "timeout_run"  # by a deadline: the cluster does not know that we set it to end the pod
+    killed = 143  # a node asks before it kills
     locks = False  # the API server sees to it that a pod is started once
 
     def __init__(self, kubeconfig: Path, image: str = "towline/demo:1", namespace: str = NAMESPACE) -> None:
@@ -73,7 +75,10 @@ class KubernetesHarness:
 
     def put_stranger(self, name: str) -> Callable[[], str]:
         """Behind a gate of its own, so that nothing happens to it by itself."""
-        spec = {"schedulingGates": [{"name": "towline.test/never"}], "containers": [{"name": "job", "image": self.image}]}
+        spec = {
+            "schedulingGates": [{"name": "towline.test/never"}],
+            "containers": [{"name": "job", "image": self.image}],
+        }
         pods = f"/api/v1/namespaces/{self.namespace}/pods"
         self.cluster.request("POST", pods, body={"metadata": {"name": name}, "spec": spec})
         self.strangers.append(f"{pods}/{name}")

@@ -167,6 +167,8 @@ SESSION_COOKIE_SAMESITE = "Lax"
 # Two Towlines on one host must not log each other out.
 SESSION_COOKIE_NAME = "towline_session"
 CSRF_COOKIE_NAME = "towline_csrf"
+# Probes and Prometheus ask web itself, past the proxy that ends TLS; there is nothing to hide in the answers.
+SECURE_REDIRECT_EXEMPT = [r"^healthz/", r"^metrics$"]
 if ENVIRONMENT.TOWLINE_HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True

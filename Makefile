@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: demo up install test test-sqlite test-postgres check format lock docs chaos bench bench-logs bench-kept bench-delivery bench-cluster clean help
+.PHONY: demo up install test test-sqlite test-postgres check chart format lock docs chaos bench bench-logs bench-kept bench-delivery bench-cluster clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,7 +42,7 @@ ONCE_ONLY := test_drills test_engine_faults test_image test_compose
 test-postgres: .venv/.dev
 	$(BIN)/python -m pytest --database postgres tests/flows tests/system tests/browser tests/chaos/test_chaos.py $(ONCE_ONLY:%=--ignore=tests/system/%.py) $(ARGS)
 
-check: .venv/.dev ## format, lint, types, import contracts, migrations, container and shell linters
+check: .venv/.dev chart ## format, lint, types, import contracts, migrations, chart, container and shell linters
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -55,6 +55,9 @@ check: .venv/.dev ## format, lint, types, import contracts, migrations, containe
 	$(BIN)/yamllint --strict .
 	$(BIN)/shellcheck .ci/run
 	$(BIN)/hadolint docker/Dockerfile
+
+chart: .venv/.dev ## render the chart and check what comes out (SNAPSHOTS=write: then look at what changed)
+	$(BIN)/python -m pytest --database sqlite --quiet tests/unit/charts
 
 format: .venv/.dev ## mend what can be mended by itself
 	$(BIN)/ruff format .

@@ -195,8 +195,17 @@ def test_every_namespace_of_jobs_is_made_alike() -> None:
 
 def test_the_rules_are_those_of_the_driver() -> None:
     access = pytest.importorskip("workers.drivers.kubernetes.access", reason="the driver does not tell them yet")
-    told = {(rule.group, rule.resource, verb) for rule in access.RULES for verb in rule.verbs}
-    assert rules("minimal") | rules("minimal", "ClusterRole") == told
+
+    def told(**kind: bool) -> set[tuple[str, str, str]]:
+        of_kind = [
+            rule for rule in access.RULES if all(bool(getattr(rule, name)) is is_so for name, is_so in kind.items())
+        ]
+        return {(rule.group, rule.resource, verb) for rule in of_kind for verb in rule.verbs}
+
+    assert rules("minimal") == told(of_cluster=False)
+    assert rules("minimal", "ClusterRole") == told(of_cluster=True)
+    assert rules("s3") == told(optional=False)
+    assert {rule.resource for rule in access.RULES if rule.itself} == {"namespaces"}
 
 
 def rules(name: str, kind: str = "Role") -> set[tuple[str, str, str]]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -285,3 +289,32 @@ def test_a_folder_for_logs_is_there_for_all_who_touch_logs() -> None:
         if each.role != "test":
             assert ("/logs" in mounts(each)) is (each.role in {"web", "control", "run"})
             assert {"/data", "/tmp"} <= mounts(each).keys()
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Stands for web, asked through a proxy as its name is the cluster's."""
+
+    status, asked = 200, ""
+
+    def do_GET(self) -> None:
+        type(self).asked = f"{self.path} {self.headers['Host']} {self.headers['X-Forwarded-Proto']}"
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(b'{"parts": {"redis": "it does not answer"}}')
+
+    def log_message(self, *words: Any) -> None:
+        """Nothing: the test says what it saw."""
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])
+def test_helm_test_passes_when_web_is_of_use_and_says_what_fails_else(status: int, code: int) -> None:
+    container = pod("minimal", "test").container
+    kind = type("Answers", (Answering,), {"status": status})
+    with HTTPServer(("127.0.0.1", 0), kind) as web:
+        threading.Thread(target=web.handle_request, daemon=True).start()
+        proxied = {"http_proxy": f"http://127.0.0.1:{web.server_port}", "PATH": ""}
+        command = [sys.executable, *container["command"][1:], *container["args"]]
+        ran = subprocess.run(command, env=proxied, capture_output=True, text=True, timeout=60)
+    assert kind.asked == "http://towline-web.platform.svc:80/healthz/ready localhost https"
+    assert ran.returncode == code
+    assert "it does not answer" in (ran.stderr if code else ran.stdout)

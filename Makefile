@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: demo up install test test-sqlite test-postgres check chart format lock docs chaos bench bench-logs bench-kept bench-delivery bench-cluster clean help
+.PHONY: demo up install test test-sqlite test-postgres check format lock docs chaos bench bench-logs bench-kept bench-delivery wheels image clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,8 +53,8 @@ check: .venv/.dev chart ## format, lint, types, import contracts, migrations, ch
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml jobs workers tracing platform
 	$(BIN)/djlint --quiet --lint jobs workers tracing platform
 	$(BIN)/yamllint --strict .
-	$(BIN)/shellcheck .ci/run
-	$(BIN)/hadolint docker/Dockerfile
+	$(BIN)/shellcheck .ci/run docker/*.sh docker/servers/start-postgres
+	$(BIN)/hadolint docker/Dockerfile docker/servers/Dockerfile
 
 chart: .venv/.dev ## render the chart and check what comes out (SNAPSHOTS=write: then look at what changed)
 	$(BIN)/python -m pytest --database sqlite --quiet tests/unit/charts
@@ -87,8 +87,13 @@ bench-logs: .venv/.dev ## how fast output is stored, against docker logs -f; som
 bench-delivery: .venv/.dev ## how soon a line reaches those who follow it: 20 jobs, 100 followers (ARGS=--help)
 	$(BIN)/python -m benchmarks.delivery $(ARGS)
 
-bench-cluster: .venv/.dev ## what a job costs over kubectl run, and a hundred pods one worker, on the cluster of KUBECONFIG
-	$(BIN)/python -m benchmarks.cluster $(ARGS)
+wheels: .venv/.base ## what the image installs, fetched by this machine's pip, for builds that reach no index (BASE_IMAGE=, EXTRA=s3)
+	docker/fetch-wheels.sh $(or $(BASE_IMAGE),python:3.13-slim-bookworm) $(or $(EXTRA),base)
+
+image: ## the image of all roles, towline:latest (BASE_IMAGE=, EXTRA=s3)
+	docker build --file docker/Dockerfile --tag $(or $(IMAGE),towline:latest) \
+	  $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) $(if $(EXTRA),--build-arg EXTRA=$(EXTRA)) --build-arg PIP_INDEX_URL \
+	  --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) --build-arg REVISION=$$(git rev-parse HEAD) .
 
 clean: ## remove the environment and the data folder
 	rm -rf .venv .towline

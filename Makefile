@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: demo up install test test-sqlite test-postgres check format lock docs chaos bench bench-logs bench-kept bench-delivery wheels image clean help
+.PHONY: demo up install test test-sqlite test-postgres check format lock docs chaos bench bench-logs bench-kept bench-delivery wheels image servers clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -94,6 +94,10 @@ image: ## the image of all roles, towline:latest (BASE_IMAGE=, EXTRA=s3)
 	docker build --file docker/Dockerfile --tag $(or $(IMAGE),towline:latest) \
 	  $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) $(if $(EXTRA),--build-arg EXTRA=$(EXTRA)) --build-arg PIP_INDEX_URL \
 	  --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) --build-arg REVISION=$$(git rev-parse HEAD) .
+	@docker image inspect --format '$(or $(IMAGE),towline:latest): {{.Size}} bytes' $(or $(IMAGE),towline:latest)
+
+servers: ## what stands in for PostgreSQL, Redis and HAProxy where no registry is reached, towline/servers:12 (BASE_IMAGE=)
+	docker build --network host $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) --tag $(or $(SERVERS),towline/servers:12) docker/servers
 
 clean: ## remove the environment and the data folder
 	rm -rf .venv .towline

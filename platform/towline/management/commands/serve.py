@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from argparse import ArgumentParser
@@ -53,6 +54,8 @@ def _celery(*argv: str) -> None:
 def serve_web(host: str, port: int) -> None:
     import uvicorn
 
+    # When all is ended, uvicorn raises the signal that ended it once more: what was asked for and done is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         "towline.asgi:application",
         host=host,

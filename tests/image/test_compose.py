@@ -91,6 +91,12 @@ def test_behind_the_proxy_a_job_has_all_it_had_and_the_worker_no_more_than_it_ne
     job = platform.submit(script="#!/bin/sh\necho a script\n")
     platform.wait(job)
     assert platform.output(job) == "a script\n"
+    job = platform.submit("sleep", "600")
+    platform.until(job, lambda shown: shown["state"] == "running")
+    with platform.http as http:
+        http.post(f"/jobs/{job}/cancel/")
+    assert platform.wait(job)["state"] == "cancelled"
+    eventually(lambda: containers_of(job) == [])
     assert asked(platform, "GET", "/v1.41/info") == 200
     for method, path in FORBIDDEN:
         assert asked(platform, method, path) == 403, (method, path)

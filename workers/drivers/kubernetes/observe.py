@@ -20,6 +20,7 @@ OVER = ("Succeeded", "Failed")
 SETTLED = timedelta(seconds=5)  # what a container's end may come later than its pod's
 OVERDUE = timedelta(seconds=30)  # of a machine that was to end a pod by now
 OOM_KILLED = "OOMKilled"
+STATUS_UNKNOWN, USED_TO_RUN = "ContainerStatusUnknown", "used to be Running"
 _KEPT_OF_METADATA = (
     "name", "namespace", "uid", "labels", "annotations", "resourceVersion", "creationTimestamp", "deletionTimestamp",
     "deletionGracePeriodSeconds",
@@ -39,7 +40,7 @@ def observe(
     metadata, now = pod["metadata"], now or datetime.now(UTC)
     phase, ended = phase_of(pod, now), _state(pod).get("terminated") or {}
     over = phase is Phase.EXITED
-    started_at = moment((ended or _state(pod).get("running") or {}).get("startedAt"))
+    started_at = _started_at(pod)
     return Observation(
         handle=Handle(NAME, str(metadata["name"]), str(metadata["uid"]), place),
         phase=phase,
@@ -73,8 +74,7 @@ def phase_of(pod: Mapping[str, Any], now: datetime) -> Phase:
     if pod["spec"].get("schedulingGates"):
         return Phase.CREATED
     # One that has ended is not over before its pod says so too: only then is it known why.
-    began = state.get("running") or moment((state.get("terminated") or {}).get("startedAt"))
-    return Phase.RUNNING if began or _is_unknown(pod) else Phase.PENDING
+    return Phase.RUNNING if state.get("running") or _started_at(pod) or _is_unknown(pod) else Phase.PENDING
 
 
 def is_ours(pod: Mapping[str, Any]) -> bool:
@@ -132,6 +132,20 @@ def _is_over(pod: Mapping[str, Any], now: datetime) -> bool:
         return not state.get("running")
     since = max((moment(each.get("lastTransitionTime")) or now for each in _conditions(pod)), default=None)
     return since is not None and now - since > SETTLED
+
+
+def _started_at(pod: Mapping[str, Any]) -> datetime | None:
+    """Of one that its node can't find any more the pod's own start stands in: it may have begun, that much is certain.
+
+    The node says the same of one that waited for its image; what never was a container has no id.
+    """
+    status, state = _status(pod), _state(pod)
+    ended = state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
+    told = moment((state.get("running") or ended).get("startedAt"))
+    if told or ended.get("reason") != STATUS_UNKNOWN:
+        return told
+    has_run = status.get("containerID") or USED_TO_RUN in str(ended.get("message"))
+    return moment(pod["status"].get("startTime") or pod["metadata"].get("creationTimestamp")) if has_run else None
 
 
 def _is_unknown(pod: Mapping[str, Any]) -> bool:

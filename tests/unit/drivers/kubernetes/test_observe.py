@@ -98,6 +98,24 @@ def test_failed_without_ever_having_begun_is_over_and_says_why() -> None:
     assert "enough resource" in ended.error
 
 
+@pytest.mark.parametrize(
+    ("container_id", "message", "began"),
+    [
+        ("", "The container could not be located when the pod was terminated", False),
+        ("containerd://1", "The container could not be located when the pod was terminated", True),
+        ("", "The container could not be located when the pod was deleted.  The container used to be Running", True),
+    ],
+)
+def test_one_that_its_node_can_not_find_may_have_begun(container_id: str, message: str, *, began: bool) -> None:
+    """Else it would be taken for one that may be run again."""
+    lost = {"reason": "ContainerStatusUnknown", "message": message, "exitCode": 137}
+    told = [{"name": "job", "containerID": container_id, "state": {"terminated": lost}}]
+    status = {"phase": "Failed", "containerStatuses": told, "startTime": "2026-11-21T21:46:10Z"}
+    assert bool(seen(status).started_at) is began
+    waiting = {"phase": "Pending", "containerStatuses": [{**told[0], "state": {}, "lastState": told[0]["state"]}]}
+    assert (seen(waiting).phase is Phase.RUNNING) is began
+
+
 def test_a_lost_node_is_told_and_ends_nothing() -> None:
     *_, before, given_up, to_be_deleted = states("node-lost")
     assert observe(before, "here/jobs").unreachable == ""

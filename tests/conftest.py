@@ -29,7 +29,13 @@ def _browser() -> str | None:
     return f"{', '.join(missing)} not installed" if missing else None
 
 
-NEEDS = {"docker": _docker, "browser": _browser}
+def _kubernetes() -> str | None:
+    from tests.contract.kubernetes_harness import real_kubeconfig
+
+    return None if real_kubeconfig() else "TOWLINE_TEST_KUBECONFIG names no cluster"
+
+
+NEEDS = {"docker": _docker, "browser": _browser, "kubernetes": _kubernetes}
 
 
 # How long an example takes says more about the machine than about the code.

@@ -29,7 +29,8 @@ def make_node(store: Store, name: str, room: dict[str, str]) -> None:
     arch = ARCHES.get(platform.machine(), "amd64")
     labels = {"kubernetes.io/arch": arch, "kubernetes.io/os": "linux", "kubernetes.io/hostname": name,
               "beta.kubernetes.io/arch": arch, "beta.kubernetes.io/os": "linux"}  # fmt: skip
-    info = {"architecture": arch, "operatingSystem": "linux", "kubeletVersion": "v1.36.0", "osImage": "Debian GNU/Linux",
+    ids = dict.fromkeys(("bootID", "machineID", "systemUUID", "kubeProxyVersion"), "")
+    info = {**ids, "architecture": arch, "operatingSystem": "linux", "kubeletVersion": "v1.36.0", "osImage": "Debian GNU/Linux",
             "containerRuntimeVersion": "containerd://1.6.20", "kernelVersion": platform.release()}  # fmt: skip
     status = {"capacity": room, "allocatable": room, "nodeInfo": info, "conditions": [_ready()]}
     metadata = {"name": name, "labels": labels}

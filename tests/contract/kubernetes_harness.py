@@ -2,7 +2,7 @@
 
 `TOWLINE_TEST_KUBECONFIG` names the file of a real one, `TOWLINE_TEST_NAMESPACE` a namespace of it where tests may make pods
 and Secrets (`towline-jobs`), `TOWLINE_TEST_IMAGE` an image with a busybox that its nodes have. It is used where tests are
-marked `kubernetes`; nothing else is.
+marked `kubernetes`; nothing else is. With `TOWLINE_REQUIRE=kubernetes`, `KUBECONFIG` does as well.
 """
 
 from __future__ import annotations
@@ -29,6 +29,12 @@ driver = KubernetesDriver(context=None, options=Options(namespace={namespace!r})
 """
 
 
+def real_kubeconfig() -> str | None:
+    """Of a cluster that was meant for tests: KUBECONFIG alone may be of any, and counts only where one is required."""
+    required = "kubernetes" in os.environ.get("TOWLINE_REQUIRE", "").split(",")
+    return os.environ.get("TOWLINE_TEST_KUBECONFIG") or (os.environ.get("KUBECONFIG") if required else None)
+
+
 class KubernetesHarness:
     is_combined = True
     stopped = "timeout_run"  # by a deadline: the cluster does not know that we set it to end the pod
@@ -51,7 +57,7 @@ class KubernetesHarness:
 
     @classmethod
     def of_real_cluster(cls) -> KubernetesHarness:
-        if not (told := os.environ.get("TOWLINE_TEST_KUBECONFIG")):
+        if not (told := real_kubeconfig()):
             raise MissingError("TOWLINE_TEST_KUBECONFIG names no cluster")
         image = os.environ.get("TOWLINE_TEST_IMAGE", IMAGE)
         return cls(Path(told), image, os.environ.get("TOWLINE_TEST_NAMESPACE", NAMESPACE))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -269,3 +270,34 @@ def recorded_last(taped: dict[str, Any]) -> Any:
     return next(e["object"] for e in taped["watch"] if e["object"]["status"]["phase"] == "Failed")["status"][
         "containerStatuses"
     ]
+
+
+@pytest.fixture
+def fragile(tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster whose node is given up soon, and its pods with it."""
+    options = ("--namespace", NAMESPACE, "--lost-seconds", "0.3", "--evict-seconds", "0.5")
+    with Cluster(tmp_path, *options) as running:
+        yield running
+
+
+def test_a_node_that_is_lost_is_told_as_it_was_recorded(fragile: Cluster) -> None:
+    client = kubernetes.config.new_client_from_config(str(fragile.kubeconfig))
+    api = kubernetes.client.CoreV1Api(client)
+    before = api.list_namespaced_pod(NAMESPACE).metadata.resource_version
+    api.create_namespaced_pod(NAMESPACE, pod("stays", "trap '' TERM; echo on; sleep 60; sleep 60"))
+    eventually(lambda: phase_of(api, "stays") == "Running")
+    fragile.do("stop_kubelet")
+    eventually(lambda: api.read_namespaced_pod("stays", NAMESPACE).metadata.deletion_timestamp is not None)
+    assert api.read_node("node1").status.conditions[0].status == "Unknown"
+    watch = kubernetes.watch.Watch().stream(
+        api.list_namespaced_pod, NAMESPACE, resource_version=before, timeout_seconds=1, _request_timeout=10
+    )
+    told = [{"type": event["type"], "object": event["raw_object"]} for event in watch]
+    assert steps(told)[:6] == recorded_steps(recording("node-lost"))
+    last = api.read_namespaced_pod("stays", NAMESPACE).status
+    assert [each.reason for each in last.conditions if each.type == "DisruptionTarget"] == ["DeletionByTaintManager"]
+    assert last.container_statuses[0].state.running
+    assert {("Warning", "NodeNotReady", "Node is not ready")} <= happened(events_of(api, "stays"))
+    fragile.do("start_kubelet")
+    eventually(lambda: not api.list_namespaced_pod(NAMESPACE).items)
+    client.close()

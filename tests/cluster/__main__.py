@@ -34,6 +34,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--backoff-seconds", type=float, default=Settings.backoff_seconds)
     parser.add_argument("--log-bytes", type=int, default=10 * 1024**2, help="of a container, before it is rotated")
     parser.add_argument("--log-files", type=int, default=5, help="kept, the newest among them")
+    parser.add_argument("--with-parent", action="store_true", help="end when whoever started it has")
     parser.add_argument("--lost-seconds", type=float, default=Patience.lost_seconds)
     parser.add_argument("--evict-seconds", type=float, help="at most, after which pods of a lost node are to go")
     return parser.parse_args()
@@ -65,7 +66,10 @@ async def serve(given: argparse.Namespace, data: Path) -> None:
              "pid": os.getpid(), "data": str(data)}  # fmt: skip
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
-    await ended.wait()
+    parent = os.getppid()
+    while not ended.is_set() and (os.getppid() == parent or not given.with_parent):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), 1)
     await runner.cleanup()
     await cluster.stop()
 

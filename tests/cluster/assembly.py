@@ -72,7 +72,7 @@ class Assembly:
             task.cancel()
         await self.server.stop()
         await self.kubelet.stop()
-        self.runtime.close()
+        await self.runtime.close()
 
 
 class Control:

@@ -154,9 +154,11 @@ class Runtime:
             self.containers.pop(key)
         shutil.rmtree(self.pod_folder(uid), ignore_errors=True)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         for container in self.containers.values():
             container.signal(signal.SIGKILL)
+        if self.following:
+            await asyncio.wait(self.following, timeout=5)
         self.cgroups.close()
 
 

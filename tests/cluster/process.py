@@ -19,7 +19,7 @@ class Cluster:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.kubeconfig = folder / "kubeconfig"
-        argv = [sys.executable, "-m", "tests.cluster", "--kubeconfig", str(self.kubeconfig), *options]
+        argv = [sys.executable, "-m", "tests.cluster", "--with-parent", "--kubeconfig", str(self.kubeconfig), *options]
         path = os.pathsep.join([str(ROOT), str(ROOT / "platform"), os.environ.get("PYTHONPATH", "")])
         self.errors = folder / "cluster.log"
         with self.errors.open("w") as errors:

@@ -84,7 +84,8 @@ class Watch:
         """Until the time that was asked for is over."""
         ends_at, next_at = time.monotonic() + self.wanted.seconds, time.monotonic() + BOOKMARK_SECONDS
         while (now := time.monotonic()) < ends_at:
-            if self.waiting and not self.faults.silent_watches:
+            silent = self.faults.silent_watches or self.faults.api_away == "hang"
+            if self.waiting and not silent:
                 await asyncio.sleep(0)  # what comes together goes together
                 changes = list(self.waiting)
                 self.waiting.clear()
@@ -92,7 +93,7 @@ class Watch:
                     yield data
             elif now >= next_at:
                 next_at = now + BOOKMARK_SECONDS
-                if self.wanted.bookmarks and not self.faults.silent_watches:
+                if self.wanted.bookmarks and not silent:
                     yield self._bookmark()
             else:
                 await self.signal.wait(min(ends_at, next_at) - now)

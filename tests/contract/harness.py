@@ -24,7 +24,6 @@ class Harness(Protocol):
     image: str
     source: str  # Python that makes another such driver and calls it `driver`
     is_combined: bool  # its runtime does not tell stdout and stderr apart
-    stopped: str  # the verdict on one that we stopped, as far as the runtime tells
     killed: int  # the exit code of one that obeys and is told to end at once
     locks: bool  # who starts a container keeps others of this host out
 
@@ -49,7 +48,7 @@ class Harness(Protocol):
 
 class ProcessHarness:
     image = "none"
-    is_combined, locks, stopped, killed = False, True, "killed_by_signal", 137
+    is_combined, locks, killed = False, True, 137
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -80,7 +79,7 @@ class ProcessHarness:
 
 
 class DockerHarness:
-    is_combined, locks, stopped, killed = False, True, "killed_by_signal", 137
+    is_combined, locks, killed = False, True, 137
 
     def folder(self, made: Path) -> str:
         return str(made)

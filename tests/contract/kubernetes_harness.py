@@ -37,7 +37,6 @@ def real_kubeconfig() -> str | None:
 
 class KubernetesHarness:
     is_combined = True
-    stopped = "timeout_run"  # by a deadline: the cluster does not know that we set it to end the pod
     killed = 143  # a node asks before it kills
     locks = False  # the API server sees to it that a pod is started once
 

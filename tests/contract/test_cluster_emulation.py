@@ -13,6 +13,9 @@ import pytest
 from tests.cluster.process import Cluster
 from tests.cluster.replay import recording
 from tests.contract.following import eventually
+from workers.drivers.kubernetes.manifest import pod_manifest
+from workers.drivers.kubernetes.options import Options
+from workers.drivers.protocol import ContainerSpec
 
 kubernetes = pytest.importorskip("kubernetes")
 NAMESPACE = "capture"
@@ -248,6 +251,26 @@ def test_a_rule_that_is_missing_is_named(cluster: Cluster, api: Any) -> None:
     review = kubernetes.client.AuthorizationV1Api(api.api_client).create_self_subject_access_review(asked)
     cluster.calm()
     assert (refused.value.status, review.status.allowed) == (403, False)
+
+
+def test_a_quota_is_counted_and_said_in_its_words(api: Any) -> None:
+    quota = {"metadata": {"name": "few"}, "spec": {"hard": {"requests.cpu": "2"}}}
+    api.create_namespaced_resource_quota("default", quota)
+    container = {"resources": {"limits": {"cpu": "1500m"}}}
+    api.create_namespaced_pod("default", pod("first", "sleep 60", container=container))
+    said = "exceeded quota: few, requested: requests.cpu=1500m, used: requests.cpu=1500m, limited: requests.cpu=2"
+    with pytest.raises(kubernetes.client.ApiException, match=said):
+        api.create_namespaced_pod("default", pod("second", "sleep 60", container=container))
+
+
+def test_a_restricted_namespace_takes_the_pods_of_the_driver_and_no_others(api: Any) -> None:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    api.create_namespace({"metadata": {"name": "strict", "labels": labels}})
+    with pytest.raises(kubernetes.client.ApiException, match="violates PodSecurity"):
+        api.create_namespaced_pod("strict", pod("loose", "true"))
+    spec = ContainerSpec("tidy", {}, "towline/demo:1", ("true",))
+    made = api.create_namespaced_pod("strict", pod_manifest(spec, Options(namespace="strict")))
+    assert made.spec.scheduling_gates
 
 
 @pytest.mark.parametrize("scenario", ["preempted", "init-container-fails"])

@@ -15,6 +15,7 @@ from django.urls import resolve
 
 from towline.management.commands.serve import Command
 from towline.settings.environment import Environment
+from workers.drivers.kubernetes import access
 
 from .rendering import CHART, NAMESPACE, SETS, Pod, chosen, documents, one, pod, pods
 
@@ -198,8 +199,6 @@ def test_every_namespace_of_jobs_is_made_alike() -> None:
 
 
 def test_the_rules_are_those_of_the_driver() -> None:
-    access = pytest.importorskip("workers.drivers.kubernetes.access", reason="the driver does not tell them yet")
-
     def told(**kind: bool) -> set[tuple[str, str, str]]:
         of_kind = [
             rule for rule in access.RULES if all(bool(getattr(rule, name)) is is_so for name, is_so in kind.items())

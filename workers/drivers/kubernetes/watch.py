@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
+from weakref import ref
 
 import orjson
 
@@ -30,6 +31,7 @@ LASTS_SECONDS = 15  # one watch; the API server ends it then
 SILENCE_SECONDS = 5.0  # beyond that: the connection is dead
 FRESH_SECONDS = 25.0  # after how long without a word what is known counts for nothing
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+IDLE_SECONDS = 600.0
 CHUNK = 2**16
 
 
@@ -38,7 +40,7 @@ class Relist(Exception):
 
 
 class Watch:
-    """Starts with the first question, in a thread of its own that ends with the process. Safe for many threads."""
+    """Starts with the first question, in a thread of its own that ends when nobody asks any more. Safe for many threads."""
 
     def __init__(
         self,
@@ -53,7 +55,9 @@ class Watch:
         self._name = f"watch-{namespace}"
         self._lasts, self._silence = lasts_seconds, silence_seconds
         self._sightings = Sightings()
+        self._version: str | None = None
         self._heard_at: float | None = None
+        self._asked_at = 0.0
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -72,12 +76,12 @@ class Watch:
 
     def learn(self, pod: Mapping[str, Any]) -> None:
         """From an answer that was got elsewhere, so that nobody here looks behind what was done already."""
-        if self._thread is not None:  # else nobody asks, and nobody would ever forget it
+        if self._is_running():  # else nobody asks, and nobody would ever forget it
             self._sightings.saw(pod)
 
     def lost(self, uid: str) -> None:
         """It is certain that this pod is gone."""
-        if self._thread is not None:
+        if self._is_running():
             self._sightings.lost(uid)
 
     def wait(self, uid: str, version: int, seconds: float) -> bool:
@@ -86,31 +90,32 @@ class Watch:
         return self._sightings.wait(uid, version, seconds)
 
     def _start(self) -> None:
-        if self._thread is None or not self._thread.is_alive():  # in a process forked off, it is not
+        self._asked_at = time.monotonic()
+        if not self._is_running():
             with self._lock:
-                if self._thread is None or not self._thread.is_alive():
-                    self._heard_at = None
-                    self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                if not self._is_running():
+                    self._heard_at = self._version = None
+                    self._thread = threading.Thread(target=_run, args=(ref(self),), name=self._name, daemon=True)
                     self._thread.start()
 
-    def _run(self) -> None:
-        failures = 0
-        while True:
-            began = time.monotonic()
-            try:
-                self._list_and_watch()
-            except (Unavailable, ApiError, Relist) as trouble:
-                log.info("%s: %s", self._name, trouble)
-            except Exception:
-                log.exception("%s: its answer was not understood", self._name)
-            failures = 0 if time.monotonic() - began > BACKOFF_SECONDS[-1] else failures + 1
-            pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
-            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads what workers ask
+    def _is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()  # in a process forked off, it is not
 
-    def _list_and_watch(self) -> None:
-        version = self._list()
-        while True:
-            version = self._watch_from(version)
+    def _is_wanted(self) -> bool:
+        return time.monotonic() - self._asked_at < IDLE_SECONDS
+
+    def _step(self) -> bool:
+        """List, or watch until that ends. Whether it went well."""
+        try:
+            self._version = self._list() if self._version is None else self._watch_from(self._version)
+        except (Unavailable, ApiError, Relist) as trouble:
+            log.info("%s: %s", self._name, str(trouble))  # not itself: its traceback would hold us
+        except Exception:
+            log.exception("%s: its answer was not understood", self._name)
+        else:
+            return True
+        self._version = None
+        return False
 
     def _list(self) -> str:
         """From the list on, what is known is complete: who is not in it is gone."""
@@ -151,6 +156,17 @@ class Watch:
             self._sightings.saw(thing)
         version: str | None = thing["metadata"].get("resourceVersion")
         return version
+
+
+def _run(watch_of: ref[Watch]) -> None:
+    """For as long as somebody has the watch, and asks it now and then."""
+    failures = 0
+    while (watch := watch_of()) is not None and watch._is_wanted():
+        failures = 0 if watch._step() else failures + 1
+        del watch
+        if failures:
+            pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1]
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads what workers ask
 
 
 def lines_of(chunks: Iterator[bytes]) -> Iterator[bytes]:

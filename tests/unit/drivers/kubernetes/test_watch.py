@@ -145,6 +145,16 @@ def test_without_an_api_server_nothing_is_known_and_asking_costs_nothing(serve: 
     assert not watch.is_healthy()
 
 
+def test_it_ends_with_whoever_had_it(serve: Serve) -> None:
+    script = Script([no(500, "Internal", "oops")], [])
+    watch, api = watching(serve, script)
+    eventually(lambda: len(api.asked) >= 1)
+    thread = watch._thread
+    assert thread
+    del watch
+    eventually(lambda: not thread.is_alive())
+
+
 def test_told_twice_or_out_of_order_the_newest_counts() -> None:
     known = Sightings()
     for phase_now, version in (("Running", 9), ("Pending", 8), ("Running", 9), ("Succeeded", 10), ("Running", 9)):

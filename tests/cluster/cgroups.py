@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 KINDS = ("memory", "cpuacct")
+NAME = "towline-cluster-"
 
 
 class Cgroups:
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self) -> None:
+        self.name = f"{NAME}{os.getpid()}"
+        for left in (group for kind in KINDS for group in (ROOT / kind).glob(f"{NAME}*")):
+            if not Path("/proc", left.name.removeprefix(NAME)).exists():
+                self.remove((*left.glob("*/"), left))
 
     def make(self, name: str, memory: int | None) -> tuple[Path, ...]:
         """Those that could be made, that of memory first."""

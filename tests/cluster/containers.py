@@ -62,7 +62,7 @@ class Runtime:
         self.log_bytes, self.log_files = log_bytes, log_files
         self.bin = roots.make_bin(data / "bin")
         self.containers: dict[tuple[str, str], Container] = {}
-        self.cgroups = Cgroups(f"towline-cluster-{os.getpid()}")
+        self.cgroups = Cgroups()
         self.following: set[asyncio.Task[None]] = set()
 
     def now(self) -> float:

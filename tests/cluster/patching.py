@@ -20,7 +20,8 @@ def patched(before: dict[str, Any], kind: str, patch: Any) -> dict[str, Any]:
     if kind == "application/json-patch+json":
         return _json_patch(copy.deepcopy(before), patch)
     if kind == "application/merge-patch+json":
-        return _merge(before, patch)
+        merged: dict[str, Any] = _merge(before, patch)
+        return merged
     if kind == "application/strategic-merge-patch+json":
         return _strategic(before, patch)
     raise Problem(415, f"the body of the request was in an unknown format - {kind}", "UnsupportedMediaType")
@@ -68,7 +69,7 @@ def _merge_list(before: list[Any], patch: list[Any], key: str) -> list[Any]:
     return list(made.values())
 
 
-def _json_patch(made: Any, steps: Any) -> Any:
+def _json_patch(made: dict[str, Any], steps: Any) -> dict[str, Any]:
     if not isinstance(steps, list):
         raise Problem(400, "a JSON patch is a list of operations")
     for step in steps:

@@ -26,7 +26,7 @@ def _amount(text: str) -> Fraction:
     match = FORM.fullmatch(text)
     if not match:
         raise ValueError("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
-    return Fraction(match[1]) * UNITS[match[2]] * 10 ** int(match[3] or 0)
+    return Fraction(match[1]) * UNITS[match[2]] * Fraction(10 ** int(match[3] or 0))
 
 
 def asked_by(pod: dict[str, Any], kind: str = "requests") -> Counter[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from . import happenings, images, podstatus
@@ -33,7 +34,8 @@ class Voice:
         found = self.kubelet.store.find("pods", self.namespace, self.name)
         return found if found and found["metadata"]["uid"] == self.uid else None
 
-    async def report(self, state: Object, phase: str = "Pending", *, failing: bool = False, **said: str) -> None:
+    async def report(self, state: Object, phase: str = "Pending", *, failing: bool = False,
+                     said: Mapping[str, str] | None = None) -> None:  # fmt: skip
         await self.kubelet.up.wait()
         fresh = self.fresh()
         if not fresh or over(fresh):
@@ -45,7 +47,7 @@ class Voice:
             fresh, state, self.runtime.now(), sandbox=self.sandbox, identity=known, phase=phase, image=image,
             address=self.address, failing=failing,
         )  # fmt: skip
-        self.kubelet.store.update("pods", {**copy.deepcopy(fresh), "status": {**status, **said}})
+        self.kubelet.store.update("pods", {**copy.deepcopy(fresh), "status": {**status, **(said or {})}})
 
     def tell(self, reason: str, message: str, *, warning: bool = False, of_container: bool = True) -> None:
         if self.kubelet.up.is_set():

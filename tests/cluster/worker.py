@@ -159,7 +159,7 @@ class PodWorker:
             await self.voice.report(state, phase=before)
             await asyncio.sleep(self.kubelet.settings.teardown_seconds)
         self.voice.sandbox = False
-        await self.voice.report(state, phase="Failed" if failed else "Succeeded", **said)
+        await self.voice.report(state, phase="Failed" if failed else "Succeeded", said=said)
 
     def _last_state(self, container: Container | None) -> Object:
         if container is None:

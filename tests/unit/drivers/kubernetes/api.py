@@ -22,6 +22,7 @@ class Asked:
     query: dict[str, str] = field(default_factory=dict)
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
+    port: int = 0  # of the one who asks: another one is another connection
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Api:
             dict(parse_qsl(parts.query)),
             json.loads(raw) if raw else None,
             {key.title(): value for key, value in handler.headers.items()},
+            handler.client_address[1],
         )
         self.asked.append(asked)
         self._send(handler, self.answer(asked))

@@ -123,7 +123,9 @@ def test_a_process_forked_off_has_connections_of_its_own(serve: Serve) -> None:
         os._exit(0 if cluster.request("GET", "/child") == {"path": "/child"} else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert cluster.request("GET", "/again") == {"path": "/again"}
+    parent, childs, again = api.asked
     assert [asked.path for asked in api.asked] == ["/parent", "/child", "/again"]
+    assert parent.port == again.port != childs.port
 
 
 def test_the_client_is_not_loaded_before_somebody_asks() -> None:

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: demo up install test test-sqlite test-postgres check format lock docs chaos bench bench-logs bench-kept bench-delivery wheels image servers clean help
+.PHONY: demo up install test test-sqlite test-postgres check chart format lock docs chaos bench bench-logs bench-kept bench-delivery bench-cluster wheels image servers clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -86,6 +86,9 @@ bench-logs: .venv/.dev ## how fast output is stored, against docker logs -f; som
 
 bench-delivery: .venv/.dev ## how soon a line reaches those who follow it: 20 jobs, 100 followers (ARGS=--help)
 	$(BIN)/python -m benchmarks.delivery $(ARGS)
+
+bench-cluster: .venv/.dev ## what a job costs over kubectl run, and a hundred pods one worker, on the cluster of KUBECONFIG
+	$(BIN)/python -m benchmarks.cluster $(ARGS)
 
 wheels: .venv/.base ## what the image installs, fetched by this machine's pip, for builds that reach no index (BASE_IMAGE=, EXTRA=s3)
 	docker/fetch-wheels.sh $(or $(BASE_IMAGE),python:3.13-slim-bookworm) $(or $(EXTRA),base)

@@ -76,14 +76,6 @@ def until_over(driver: Driver, handle: Handle) -> Observation:
     return driver.inspect(handle)
 
 
-def until_running(driver: Driver, handle: Handle) -> Observation:
-    """Told to start means that it runs soon: on some runtimes at once."""
-    eventually(lambda: driver.inspect(handle).phase is not Phase.PENDING)
-    seen = driver.inspect(handle)
-    assert seen.phase is Phase.RUNNING
-    return seen
-
-
 def until_said(driver: Driver, handle: Handle, word: bytes) -> Line:
     """The first line with this word in it, read live."""
     after, limit = None, time.monotonic() + LIMIT_SECONDS

@@ -119,26 +119,6 @@ def test_who_is_frozen_right_before_the_start_starts_nothing_that_is_over(
     assert text(follow(driver, second.result()), "stdout") == b"start\n"
 
 
-def test_who_was_frozen_right_before_the_start_starts_nothing_again(
-    harness: Harness, driver: Driver, counted: ContainerSpec
-) -> None:
-    """Where others are not kept out: another starts it, follows it to its end, removes it, and makes one of the same name."""
-    if driver.name != "kubernetes":
-        pytest.skip("others are kept out")
-    argv = [sys.executable, "-c", HELD_UP.format(source=harness.source), json.dumps(asdict(counted), default=sorted)]
-    first = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    eventually(lambda: ") T " in Path(f"/proc/{first.pid}/stat").read_text())
-    second = harness.another().start(counted)
-    assert text(follow(driver, second), "stdout") == b"start\n"
-    driver.remove(second)
-    harness.create_only(counted)
-    first.send_signal(signal.SIGCONT)
-    assert handle_from(first) == second
-    found = driver.find(counted.name)
-    assert found
-    assert (found.phase, driver.inspect(second).phase) == (Phase.CREATED, Phase.GONE)
-
-
 def test_without_consent_nothing_is_started(driver: Driver, counted: ContainerSpec) -> None:
     class NoError(Exception):
         pass

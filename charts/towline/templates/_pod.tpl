@@ -137,7 +137,7 @@ topologySpreadConstraints:
 {{/* Of a role without a door: its process is there. That it hears its queue it sees itself, and ends if not. */}}
 {{- define "towline.execProbe" -}}
 livenessProbe:
-  exec: {command: [python, /app/docker/healthcheck.py]}
+  exec: {command: [python, -I, platform/towline/healthcheck.py]}
   initialDelaySeconds: 30
   periodSeconds: 30
   timeoutSeconds: 10

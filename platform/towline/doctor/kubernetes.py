@@ -29,8 +29,8 @@ def clusters() -> list[Finding]:
     if NAME not in (environment.TOWLINE_RUNTIMES or ()):
         return [fine(NAME, "not offered (TOWLINE_RUNTIMES)")]
     found: list[Finding] = []
-    for context in environment.TOWLINE_KUBERNETES_CONTEXTS or [None]:
-        found += examine_cluster(Cluster(context), context or "", environment.kubernetes_options)
+    for context in environment.TOWLINE_KUBERNETES_CONTEXTS or [""]:
+        found += examine_cluster(Cluster(context or None), context, environment.kubernetes_options)
     return found
 
 

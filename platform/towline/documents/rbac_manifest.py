@@ -47,15 +47,16 @@ def _rbac(kind: str, rules: list[Rule], namespace: str) -> str:
 
 
 def _rule(rule: Rule, namespace: str) -> str:
-    without = f" Optional: without it, {rule.optional}." if rule.optional else ""
+    without = [f"  # Optional: without it, {rule.optional}."] if rule.optional else []
+    only = [f"    resourceNames: [{namespace}]"] if rule.itself else []
     lines = [
-        f"  # {rule.why}{without}",
+        f"  # {rule.why}",
+        *without,
         f'  - apiGroups: ["{rule.group}"]',
         f"    resources: [{rule.resource}]",
+        *only,
         f"    verbs: [{', '.join(rule.verbs)}]",
     ]
-    if rule.itself:
-        lines.insert(3, f"    resourceNames: [{namespace}]")
     return "\n".join(lines)
 
 

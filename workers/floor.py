@@ -30,6 +30,8 @@ def read_floor() -> Floor:
             floor.slots[worker] -= 1
         if engine in pools:
             floor.pools[pools[engine]].take(Needs.from_json(needs))
+        else:
+            floor.given[engine] += 1
     return floor
 
 

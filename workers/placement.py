@@ -85,6 +85,7 @@ class Floor:
     pools: dict[str, Pool]
     under_way: Counter[int] = field(default_factory=Counter)  # jobs by project
     groups: Counter[str] = field(default_factory=Counter)  # jobs by concurrency group
+    given: Counter[str] = field(default_factory=Counter)  # jobs by cluster
 
     @property
     def free_slots(self) -> int:
@@ -96,7 +97,9 @@ class Floor:
 
     def take(self, site: Site, job: Waiting) -> None:
         self.slots[site.worker] -= 1
-        if not site.elastic:
+        if site.elastic:
+            self.given[site.engine] += 1
+        else:
             self.pools[site.pool].take(job.needs)
         self.under_way[job.project] += 1
         if job.group:
@@ -273,8 +276,8 @@ class _Ranking:
 
 def _unattractive(site: Site, floor: Floor) -> Rank:
     rank = RUNTIME_PREFERENCE.index(site.runtime) if site.runtime in RUNTIME_PREFERENCE else 99
-    cpus = site.cpus if site.elastic else floor.pools[site.pool].cpus
-    return rank, -floor.slots[site.worker], -cpus, site.worker
+    load = floor.given[site.engine] if site.elastic else -floor.pools[site.pool].cpus
+    return rank, -floor.slots[site.worker], load, site.worker
 
 
 def why_none(needs: Needs, sites: Sequence[Site]) -> tuple[str, str]:

@@ -45,6 +45,12 @@ def test_of_a_cluster_of_unknown_size_nothing_is_said_to_be_too_much() -> None:
     assert place([job(cpus=64)], floor([CLUSTER], {"k": room()})).reasons
 
 
+def test_clusters_of_one_worker_take_turns() -> None:
+    other = replace(CLUSTER, engine="e-other", cpus=2)
+    plan = place([job() for _ in range(4)], floor([CLUSTER, other], {"k": room(4)}))
+    assert sorted(one.site.engine for one in plan.assignments) == ["e-k", "e-k", "e-other", "e-other"]
+
+
 def test_docker_comes_first_and_the_cluster_takes_what_is_left() -> None:
     jobs = [job(), job(), job()]
     plan = place(jobs, floor([CLUSTER, site("d")], {"k": room(), "d": room(1)}))

@@ -7,16 +7,15 @@ process a command that cannot be executed shows as an exit with 126 or 127 and a
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Mapping
 from typing import Any
 
 from jobs.verdicts import Verdict
 from workers.drivers.docker.request import SCRIPT
+from workers.drivers.exit_codes import SIGKILLED, remedy_of, signal_of
 from workers.drivers.protocol import Observation, Phase
 
 FATAL_INIT = "[FATAL tini ("
-SIGKILLED = 128 + signal.SIGKILL
 
 # What the engine says → (code, remedy). The first that matches wins.
 REASONS: tuple[tuple[str, str, str], ...] = (
@@ -142,19 +141,9 @@ def _by_exit_code(seen: Observation) -> Verdict:
     code = seen.exit_code
     if code is None:
         return Verdict("internal_error", "The engine gave no exit code.", _facts(seen))
-    if (name := _signal_of(code)) is not None:
+    if (name := signal_of(code)) is not None:
         return Verdict("killed_by_signal", f"The container was ended by {name}.", _facts(seen), _signal_remedy(name))
-    remedy = "Its output says why: the program itself chose this code."
-    if code in {126, 127}:
-        remedy = "Its output says more; a shell uses 127 for a command not found, 126 for one not executable."
-    return Verdict("exit_code", f"The command ended with exit code {code}.", _facts(seen), remedy)
-
-
-def _signal_of(exit_code: int) -> str | None:
-    try:
-        return signal.Signals(exit_code - 128).name if exit_code > 128 else None
-    except ValueError:
-        return None
+    return Verdict("exit_code", f"The command ended with exit code {code}.", _facts(seen), remedy_of(code))
 
 
 def _signal_remedy(name: str) -> str:

@@ -7,10 +7,10 @@ in `holdup`.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 
 from jobs.verdicts import Verdict
+from workers.drivers.exit_codes import SIGKILLED, remedy_of, signal_of
 from workers.drivers.kubernetes.postmortem import (
     Ending,
     command,
@@ -26,7 +26,6 @@ from workers.drivers.kubernetes.reasons import DEADLINE, NODE_LOST, Cause, cause
 from workers.drivers.kubernetes.words import REMEDIES, SUMMARIES, fatal_exec, reason_of
 from workers.drivers.protocol import Observation, Phase
 
-SIGKILLED = 128 + signal.SIGKILL
 EXEC_FAILED = {1, 126, 127, 128, 255}
 # What `terminated.reason` says of a container that never began; each runtime has its own.
 NOT_STARTED = {
@@ -184,26 +183,16 @@ def _unexplained(end: Ending) -> Verdict:
 
 def _by_exit_code(end: Ending) -> Verdict:
     code = end.exit_code or 0
-    if (name := _signal_of(code)) is not None:
+    if (name := signal_of(code)) is not None:
         return Verdict("killed_by_signal", f"{_who(end)} was ended by {name}.", facts(end), _signal_remedy(name))
-    remedy = "Its output says why: the program itself chose this code."
-    if code in {126, 127}:
-        remedy = "Its output says more; a shell uses 127 for a command not found, 126 for one not executable."
     if end.is_init:
         summary = f"The init container `{end.name}` ended with exit code {code}, so the command never ran."
-        return Verdict("exit_code", summary, facts(end), remedy)
-    return Verdict("exit_code", f"The command ended with exit code {code}.", facts(end), remedy)
+        return Verdict("exit_code", summary, facts(end), remedy_of(code))
+    return Verdict("exit_code", f"The command ended with exit code {code}.", facts(end), remedy_of(code))
 
 
 def _who(end: Ending) -> str:
     return f"The init container `{end.name}`" if end.is_init else "The container"
-
-
-def _signal_of(exit_code: int) -> str | None:
-    try:
-        return signal.Signals(exit_code - 128).name if exit_code > 128 else None
-    except ValueError:
-        return None
 
 
 def _signal_remedy(name: str) -> str:

@@ -60,6 +60,10 @@ class Deadlines:
         """Nothing can be read just now: when it last wrote is unknown."""
         self.spoke_at = time.monotonic()
 
+    def queued(self) -> None:
+        """It waits for others to end: the time to start has not begun."""
+        self.claimed_at = time.monotonic()
+
     def stopping(self) -> None:
         self.stop_at = time.monotonic()
 

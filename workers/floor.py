@@ -47,6 +47,12 @@ def most_memory(needs: Needs) -> int | None:
     return max(able, default=None)
 
 
+def is_queue(engine: str, needs: Needs) -> bool:
+    """Whether a cluster that has no room for it now would have some were it empty, as far as its size is known."""
+    sites = [site for site in _all_sites() if site.engine == engine]
+    return any(not site.cpus or site.has_amounts(needs) for site in sites)
+
+
 def _all_sites() -> list[Site]:
     return [site for worker in Worker.objects.with_clock() for site in _sites(worker, {})]
 

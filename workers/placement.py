@@ -50,8 +50,9 @@ class Site:
     )
 
     def is_big_enough(self, needs: Needs) -> bool:
-        if self.decides(needs) or (self.elastic and not self.cpus):
-            return True
+        return self.decides(needs) or (self.elastic and not self.cpus) or self.has_amounts(needs)
+
+    def has_amounts(self, needs: Needs) -> bool:
         return self.cpus >= needs.cpus and self.memory_bytes >= needs.memory_bytes and self.gpus >= needs.gpus
 
     def decides(self, needs: Needs) -> bool:

@@ -61,15 +61,18 @@ def _one_at_a_time() -> None:
 
 def _expire_queued() -> None:
     for job in Job.objects.filter(state=JobState.QUEUED, queue_until__lt=Now())[:MOST]:
-        waited = job.spec["timeouts"]["queue"]
-        verdict = Verdict(
-            "timeout_queue",
-            f"Waited longer than its queue time-out of {waited:g} s.",
-            (f"waiting: {job.waiting_reason or 'capacity'}", job.waiting_detail),
-            "Give it longer in timeouts.queue, or add workers.",
-        )
+        verdict = queued_too_long(job)
         end: dict[str, Any] = {"verdict": verdict.as_json(), "verdict_code": verdict.code}
         move(job, JobState.FAILED, where={"queue_until__lt": Now()}, **end)
+
+
+def queued_too_long(job: Job) -> Verdict:
+    return Verdict(
+        "timeout_queue",
+        f"Waited longer than its queue time-out of {job.spec['timeouts']['queue']:g} s.",
+        (f"waiting: {job.waiting_reason or 'capacity'}", job.waiting_detail),
+        "Give it longer in timeouts.queue, or add workers.",
+    )
 
 
 class _Round:

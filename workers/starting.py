@@ -18,7 +18,7 @@ from jobs.states import AttemptState, JobState
 from jobs.verdicts import Verdict
 
 from . import secrets
-from .beginning import Beginning, Notice
+from .beginning import Beginning, Line, Notice
 from .container import container_spec
 from .drivers.protocol import Handle, HeldUp, Holdup, Images, Phase, PullProgress, Refused, Unavailable, Withdrawable
 from .ending import Ending, judge, vanished
@@ -41,6 +41,7 @@ class Starter:
         self._trouble: Unavailable | None = None  # what kept the engine from answering, when it was last asked
         self._held: Holdup | None = None  # what it had no room for, when it was last asked
         self._notice = Notice(grip)
+        self._line = Line(grip)
 
     def start(self) -> Handle:
         """Of the running, or already ended, container. An engine that does not answer is asked until the start time-out.
@@ -54,6 +55,7 @@ class Starter:
                 return self._start_once(known=self.grip.fence > 1 or self._trouble is not None)
             except HeldUp as held:
                 self._held = held.holdup
+                self._line.look(held.holdup)
                 self._notice.show(held.holdup)
                 self._may_start()
                 self.grip.pause(HELD_UP_SECONDS)
@@ -80,6 +82,8 @@ class Starter:
         if self.grip.cancelled:
             self.attempt.job.refresh_from_db(fields=["cancel_requested_by"])
             raise Ended(Ending(AttemptState.CANCELLED, None, cancelled_by(self.attempt.job.cancel_requested_by)))
+        if (verdict := self._line.too_long()) is not None:
+            raise Ended(Ending(AttemptState.FAILED, None, verdict))
         if self.grip.deadlines.start_is_over():
             raise Ended(Ending(AttemptState.FAILED, None, self._too_late()))
 

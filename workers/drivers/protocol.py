@@ -135,13 +135,15 @@ class Holdup:
 
     `reason` is the token that a job waits with: `unschedulable`, `quota`, `image` or `config`. `detail` says in words what is
     short, by dimension. `verdict` is how the attempt ends if this stays so until the start time-out; `hopeless`: it will, so
-    there is no use in waiting.
+    there is no use in waiting. `for_room`: others have what it needs, or there is too little of it in all; the first is a
+    queue, as long as it may be, and only who knows how big the cluster is can tell them apart.
     """
 
     reason: str
     detail: str
     verdict: Verdict
     hopeless: bool = False
+    for_room: bool = False
 
 
 class HeldUp(Unavailable):

@@ -31,6 +31,7 @@ GATE = "towline.io/consent"
 ASKED = "towline.io/asked-to-end"  # an annotation: its deadline is not one of time, somebody of ours set it to end it
 LABEL_NETWORK = "towline.network"
 OPEN_NETWORK = "bridge"
+SHM_BYTES = 64 * 1024**2  # what every container runtime gives a pod by itself
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
 
@@ -156,14 +157,16 @@ def _resources(spec: ContainerSpec, options: Options) -> dict[str, str]:
 def _volumes(spec: ContainerSpec, options: Options, secret: str) -> Iterator[dict[str, Any]]:
     scratch = min(options.scratch_bytes, spec.disk_bytes or options.scratch_bytes)
     yield {"name": "tmp", "emptyDir": {"sizeLimit": str(scratch)}}
-    yield {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": str(spec.shm_bytes)}}
+    if spec.shm_bytes != SHM_BYTES:
+        yield {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": str(spec.shm_bytes)}}
     if attachment.needs_secret(spec):
         yield attachment.volume(spec, secret)
 
 
 def _mounts(spec: ContainerSpec) -> Iterator[dict[str, Any]]:
     yield {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108  # nosec B108 - the container's own
-    yield {"name": "shm", "mountPath": "/dev/shm"}  # noqa: S108  # nosec B108 - the container's own
+    if spec.shm_bytes != SHM_BYTES:
+        yield {"name": "shm", "mountPath": "/dev/shm"}  # noqa: S108  # nosec B108 - the container's own
     if attachment.needs_secret(spec):
         yield {"name": attachment.VOLUME, "mountPath": FOLDER, "readOnly": True}
 

@@ -72,7 +72,8 @@ def _held(message: str, detail: str, *, hopeless: bool = False) -> Holdup:
     remedy = (
         "Ask for less, or let the quota be raised." if hopeless else "Wait until other jobs end, or let it be raised."
     )
-    return Holdup("quota", detail, Verdict("unschedulable", detail, (message[:1000],), remedy), hopeless)
+    verdict = Verdict("unschedulable", detail, (message[:1000],), remedy)
+    return Holdup("quota", detail, verdict, hopeless, for_room=not hopeless)
 
 
 def _amounts(told: str) -> Mapping[str, str]:

@@ -20,10 +20,11 @@ TAIL = re.compile(
 )
 REASON = re.compile(r"(?P<count>\d+) (?P<what>.+)", re.S)
 
+ROOM = ("Ask for less, or wait until other pods end.", "Wait until other pods end, or add nodes.")
 # What is said of nodes → the dimension, how we say it, and the remedy. {of} is "1 of 3"; {a}, {b} are the pattern's groups.
 DIMENSIONS: tuple[tuple[str, str, str, str], ...] = (
-    (r"Insufficient (?P<a>\S+)", "{a}", "short on {of}", "Ask for less, or wait until other pods end."),
-    (r"Too many pods", "pods", "{of} hold as many as they may", "Wait until other pods end, or add nodes."),
+    (r"Insufficient (?P<a>\S+)", "{a}", "short on {of}", ROOM[0]),
+    (r"Too many pods", "pods", "{of} hold as many as they may", ROOM[1]),
     (
         r"didn't match .*node (affinity|selector)|didn't match node selector",
         "selector",
@@ -49,12 +50,15 @@ def unschedulable(message: str, pod: Mapping[str, Any]) -> Holdup:
     """From the message of `PodScheduled` or of an event `FailedScheduling`."""
     found = list(_dimensions(message, pod))
     detail = "No node can take it: " + "; ".join(words for words, _ in found) + "."
+    # Of many nodes some may be ruled out for good: it is enough that one of the others is only full.
+    for_room = any(remedy in ROOM for _, remedy in found)
     if not found:
         detail = _unparsed(message)
     if place := text(part(pod, "status"), "nominatedNodeName"):
         detail += f" Room is being made on {place}."
     remedy = " ".join(dict.fromkeys(remedy for _, remedy in found)) or "See what the scheduler says of the pod."
-    return Holdup("unschedulable", detail, Verdict("unschedulable", detail, (message[:1000],), remedy))
+    verdict = Verdict("unschedulable", detail, (message[:1000],), remedy)
+    return Holdup("unschedulable", detail, verdict, for_room=for_room)
 
 
 def _dimensions(message: str, pod: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

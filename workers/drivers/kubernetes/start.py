@@ -74,12 +74,7 @@ class Starter:
     def _denied(self, spec: ContainerSpec, error: ApiError) -> dict[str, Any]:
         if error.status == 409 and (found := self._adopt(spec)) is not None:
             return found
-        why = refusal(error.status, error.message, spec)
-        if isinstance(why, Verdict):
-            raise Refused(why) from error
-        if isinstance(why, Holdup):
-            raise HeldUp(why) from error
-        raise Unavailable(f"the cluster did not create {spec.name}: {error}") from error
+        raise _denial(spec, error) from error
 
     def _attach(self, spec: ContainerSpec, pod: Mapping[str, Any]) -> None:
         """Its Secret, whose name is this pod's alone: one that is there already was made for it, from the same spec."""
@@ -91,7 +86,17 @@ class Starter:
             self.cluster.request("POST", f"/api/v1/namespaces/{metadata['namespace']}/secrets", body=secret)
         except ApiError as error:
             if error.status != 409:
-                raise Unavailable(f"the cluster did not take the Secret of {spec.name}: {error}") from error
+                raise _denial(spec, error) from error
+
+
+def _denial(spec: ContainerSpec, error: ApiError) -> Exception:
+    """What to raise for something that the API server does not make."""
+    why = refusal(error.status, error.message, spec)
+    if isinstance(why, Verdict):
+        return Refused(why)
+    if isinstance(why, Holdup):
+        return HeldUp(why)
+    return Unavailable(f"the cluster did not make what {spec.name} needs: {error}")
 
 
 def _stranger(pod: Mapping[str, Any]) -> Verdict:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import contextlib
 import json
 import os
 import shutil
 import signal
+import ssl
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 from aiohttp import web
 
 from .assembly import ROOM, Assembly, Control, Plan
+from .certificates import server_context
 from .kubelet import Settings
 from .nodes import Patience
 
@@ -37,28 +40,30 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--with-parent", action="store_true", help="end when whoever started it has")
     parser.add_argument("--lost-seconds", type=float, default=Patience.lost_seconds)
     parser.add_argument("--evict-seconds", type=float, help="at most, after which pods of a lost node are to go")
+    parser.add_argument("--tls", action="store_true", help="as all real ones: with a certificate of its own authority")
     return parser.parse_args()
 
 
-def planned(given: argparse.Namespace, data: Path) -> Plan:
+def planned(given: argparse.Namespace, data: Path, tls: ssl.SSLContext | None) -> Plan:
     settings = Settings(
         start_seconds=given.start_seconds, backoff_seconds=given.backoff_seconds, images=tuple(given.image)
     )
     return Plan(
         data=data, port=given.port, namespaces=("towline-jobs", *given.namespace), room={**ROOM, **given.room},
         log_bytes=given.log_bytes, log_files=given.log_files, settings=settings,
-        patience=Patience(given.lost_seconds, given.evict_seconds),
+        patience=Patience(given.lost_seconds, given.evict_seconds), tls=tls,
     )  # fmt: skip
 
 
 async def serve(given: argparse.Namespace, data: Path) -> None:
-    cluster = Assembly(planned(given, data))
+    tls, authority = server_context(data) if given.tls else (None, b"")
+    cluster = Assembly(planned(given, data, tls))
     await cluster.start()
     runner = web.ServerRunner(web.Server(Control(cluster).handle), shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{cluster.server.port}"
-    write_config(given.kubeconfig, url)
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{cluster.server.port}"
+    write_config(given.kubeconfig, url, authority)
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
@@ -74,11 +79,14 @@ async def serve(given: argparse.Namespace, data: Path) -> None:
     await cluster.stop()
 
 
-def write_config(path: Path, url: str) -> None:
+def write_config(path: Path, url: str, authority: bytes) -> None:
     name = "emulated"
+    way = {"server": url}
+    if authority:
+        way["certificate-authority-data"] = base64.b64encode(authority).decode()
     config = {
         "apiVersion": "v1", "kind": "Config", "current-context": name, "preferences": {},
-        "clusters": [{"name": name, "cluster": {"server": url}}],
+        "clusters": [{"name": name, "cluster": way}],
         "users": [{"name": name, "user": {"token": TOKEN}}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": "towline-jobs"}}],
     }  # fmt: skip

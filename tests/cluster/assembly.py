@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ class Plan:
     replay_seconds: float = 0.05
     settings: Settings = field(default_factory=Settings)
     patience: Patience = field(default_factory=Patience)
+    tls: ssl.SSLContext | None = None  # of the API server
 
 
 class Assembly:
@@ -51,7 +53,7 @@ class Assembly:
         self.replayer = Replayer(self.store, up, seconds=plan.replay_seconds)
         self.kubelet = Kubelet(NODE, self.store, self.runtime, self.replayer, up, plan.settings)
         self.server = Server(self.store, self.faults, Logs(self.kubelet, self.faults))
-        self.server.up = up
+        self.server.up, self.server.tls = up, plan.tls
         self.scheduler = Scheduler(self.store, up, seconds=plan.schedule_seconds)
         self.controller = NodeController(self.store, self.kubelet, up, plan.patience)
         self.tasks: list[asyncio.Task[Any]] = []

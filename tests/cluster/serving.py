@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import weakref
 from collections.abc import AsyncIterator
 from typing import Any
@@ -33,11 +34,14 @@ class Server:
         self.port = 0
         self.runner: web.ServerRunner | None = None
         self.open: weakref.WeakSet[Any] = weakref.WeakSet()  # transports
+        self.tls: ssl.SSLContext | None = None
 
     async def start(self, port: int = 0) -> None:
         self.runner = web.ServerRunner(web.Server(self.handle, handler_cancellation=True), shutdown_timeout=0)
         await self.runner.setup()
-        site = web.TCPSite(self.runner, "127.0.0.1", self.port or port, reuse_address=True, backlog=1024)
+        site = web.TCPSite(
+            self.runner, "127.0.0.1", self.port or port, ssl_context=self.tls, reuse_address=True, backlog=1024
+        )
         await site.start()
         self.port = self.runner.addresses[0][1]
         self.up.set()

@@ -7,11 +7,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import urllib3
 
+from tests.cluster.certificates import server_context
 from tests.unit.drivers.kubernetes.kubelet_log import NS, START, Entry, served, stamp, written
 from workers.drivers.protocol import Phase, Unavailable
 
@@ -192,9 +194,10 @@ def _tail(asked: Mapping[str, str]) -> int | None:
 
 
 class Cluster:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, authority: bytes) -> None:
         self._url = url
-        self._pool = urllib3.PoolManager(retries=False)
+        told = {"ca_cert_data": authority.decode()} if authority else {}
+        self._pool = urllib3.PoolManager(retries=False, **told)
 
     @contextmanager
     def stream(self, path: str, *, query: Mapping[str, str] | None = None, read_seconds: float) -> Iterator[Any]:
@@ -217,15 +220,24 @@ class Cluster:
 
 
 @contextmanager
-def served_over_http(log: PodLog) -> Iterator[Cluster]:
+def served_over_http(log: PodLog, tls: Path | None = None) -> Iterator[Cluster]:
+    """`tls`: a folder for its certificate; without one it is served in the clear."""
     server = _Server(("127.0.0.1", 0), _Handler)
+    authority = _encrypt(server, tls) if tls else b""
     server.log = log
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield Cluster(f"http://127.0.0.1:{server.server_port}")
+        yield Cluster(f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}", authority)
     finally:
         with suppress(Exception):
             log.cut()
         server.shutdown()
         server.server_close()
+
+
+def _encrypt(server: _Server, folder: Path) -> bytes:
+    context, authority = server_context(folder)
+    # Who takes connections in must not wait for anybody's handshake.
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    return authority

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -64,15 +65,24 @@ def log() -> PodLog:
 
 
 @pytest.fixture
-def reader(log: PodLog) -> Iterator[Reader]:
-    with served_over_http(log) as cluster:
+def way() -> str:
+    return "plain"
+
+
+@pytest.fixture
+def reader(log: PodLog, way: str, tmp_path: Path) -> Iterator[Reader]:
+    with served_over_http(log, tmp_path if way == "tls" else None) as cluster:
         yield Reader(log, cluster)
+
+
+both_ways = pytest.mark.parametrize("way", ["plain", "tls"])  # a real cluster is never asked in the clear
 
 
 def numbered(first: int, last: int) -> list[bytes]:
     return [b"%d\n" % number for number in range(first, last)]
 
 
+@both_ways
 def test_a_pod_that_is_over_is_read_to_its_last_byte(log: PodLog, reader: Reader) -> None:
     log.say(b"out\n", b"err\n", b"x" * 40_000 + b"\n", b"\0\xff\r\n", b"no newline at end")
     log.end()
@@ -92,6 +102,7 @@ def test_of_a_terminal_all_is_stdout(log: PodLog, reader: Reader) -> None:
     assert list(batch.block) == [(b"out\r\n", "stdout", log.clock)]
 
 
+@both_ways
 def test_a_line_comes_at_once(log: PodLog, reader: Reader) -> None:
     log.say(b"0\n")
     lines = reader.once()
@@ -107,6 +118,7 @@ def test_a_line_comes_at_once(log: PodLog, reader: Reader) -> None:
     assert sorted(delays)[2] < 0.2
 
 
+@both_ways
 def test_an_unfinished_line_waits_until_the_pod_is_over(log: PodLog, reader: Reader) -> None:
     log.say(b"whole\n", b"begun")
     assert [one.data for one in reader.once() if isinstance(one, Line)] == [b"whole\n"]
@@ -114,6 +126,7 @@ def test_an_unfinished_line_waits_until_the_pod_is_over(log: PodLog, reader: Rea
     assert reader.to_the_end() == [b"begun"]
 
 
+@both_ways
 def test_over_cut_connections_nothing_is_lost_and_nothing_comes_twice(log: PodLog, reader: Reader) -> None:
     chance = random.Random(7)
     shapes = [b"%s\n", b"same%.0s\n", b"%s " + b"y" * 20_000 + b"\n"]
@@ -132,6 +145,7 @@ def test_over_cut_connections_nothing_is_lost_and_nothing_comes_twice(log: PodLo
     assert log.cuts > 5
 
 
+@both_ways
 def test_a_flood_between_two_answers_is_found_behind_the_cursor(log: PodLog, reader: Reader) -> None:
     log.say(*numbered(0, 30_000))
     assert reader.next() == b"0\n"
@@ -222,6 +236,7 @@ def test_a_file_that_the_kubelet_serves_twice_is_given_once(log: PodLog, reader:
     assert rest + reader.to_the_end() == [b"more\n"]
 
 
+@both_ways
 def test_a_silent_pod_costs_no_request_and_gives_the_caller_his_turn(log: PodLog, reader: Reader) -> None:
     log.say(b"on\n")
     began = time.monotonic()
@@ -243,6 +258,7 @@ def test_an_answer_that_is_kept_is_only_for_who_goes_on_behind_it(log: PodLog, r
     assert len(log.asked) == 2
 
 
+@both_ways
 def test_a_pod_that_never_says_a_word_does_not_hold_its_reader(log: PodLog, reader: Reader) -> None:
     began = time.monotonic()
     assert [*reader.once()] == []
@@ -251,6 +267,7 @@ def test_a_pod_that_never_says_a_word_does_not_hold_its_reader(log: PodLog, read
     assert reader.to_the_end() == []
 
 
+@both_ways
 def test_a_follow_that_hangs_when_the_pod_is_over_does_not_hold_its_reader(log: PodLog, reader: Reader) -> None:
     log.hangs = True
     log.say(b"on\n", b"unfinished")
@@ -349,6 +366,7 @@ def test_an_error_says_whose_trouble_it_is(
     assert type(caught.value) is raised
 
 
+@both_ways
 def test_a_last_answer_that_is_cut_off_without_a_word_is_asked_for_again(log: PodLog, reader: Reader) -> None:
     log.say(*[b"%05d " % number + b"z" * 100 + b"\n" for number in range(3000)], b"the end")
     log.end()

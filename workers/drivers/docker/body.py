@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 from requests import Response
 
+from workers.drivers.chunks import Chunks
 from workers.drivers.docker.connection import socket_of
-from workers.drivers.docker.frames import Chunks
 
 READ_BYTES = 128 * 1024
 ENOUGH_BYTES = 512 * 1024

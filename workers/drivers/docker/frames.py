@@ -1,4 +1,4 @@
-"""The engine's log stream taken apart: chunks, frames, stamps, lines. Pure and incremental.
+"""The engine's log stream taken apart: frames, stamps, lines. Pure and incremental.
 
 With `timestamps=1` every frame is `[stream, 0, 0, 0, length:4]`, an RFC 3339 stamp, a blank, and at most 16 KiB of
 output. A frame that does not end in a newline is a part of a longer line, or the very end of the output.
@@ -21,30 +21,6 @@ NAMES: dict[int, Stream] = {1: "stdout", 2: "stderr"}
 SYSTEM_ERROR = 3  # the engine's own words, never the container's
 FEW = 16  # frames, for which arrays take longer than a loop
 _length = Struct(">L").unpack_from
-
-
-class Chunks:
-    """HTTP/1.1 chunked transfer coding undone in bulk: http.client needs several calls for every line."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self.ended = False
-
-    def feed(self, data: bytes) -> bytes:
-        """The payload of all chunks that are complete."""
-        data = self._rest + data
-        payload = []
-        start = 0
-        while (line := data.find(b"\r\n", start)) >= 0:
-            size = int(data[start:line], 16)
-            end = line + 2 + size
-            if end + 2 > len(data):
-                break
-            payload.append(data[line + 2 : end])
-            start = end + 2
-            self.ended = self.ended or size == 0
-        self._rest = data[start:]
-        return b"".join(payload)
 
 
 class Frames:

@@ -11,9 +11,13 @@ import ssl
 import time
 from typing import Any
 
+from workers.drivers.chunks import Chunks
+
 READ_BYTES = 128 * 1024
 ENOUGH_BYTES = 512 * 1024
 GATHER_SECONDS = 0.004  # what comes this soon behind the first is taken apart with it
+RECORD_BYTES = 16 * 1024  # TLS gives no more at a time, however much is there
+WANTS_MORE = (BlockingIOError, ssl.SSLWantReadError)
 NAP_SECONDS = 0.0005  # between two looks; in a flood it is the kernel that collects lines meanwhile, at no cost
 
 
@@ -28,8 +32,9 @@ class Body:
         self._poll.register(self._socket, select.POLLIN)
         chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
         length = response.headers.get("Content-Length")
-        self._coding = _Chunked() if chunked else _Plain(int(length) if length else None)
-        self._early = buffered.read(len(buffered.peek()))  # what came with the head
+        self._coding = Chunks() if chunked else _Plain(int(length) if length else None)
+        self._endless = not (chunked or length)  # only the end of the connection ends it
+        self._early = _buffered(buffered)
         self.ended = length == "0"
 
     def read(self, wait_seconds: float) -> bytes:
@@ -52,52 +57,37 @@ class Body:
         self._early = b""
         size, limit = len(pieces[0]), time.monotonic() + GATHER_SECONDS
         while pieces[-1] and size < ENOUGH_BYTES and time.monotonic() < limit:
-            time.sleep(NAP_SECONDS)
+            if len(pieces[-1]) < RECORD_BYTES:
+                time.sleep(NAP_SECONDS)
             pieces.append(self._received(0))
             size += len(pieces[-1])
         return b"".join(pieces)
 
     def _received(self, wait_seconds: float) -> bytes:
-        """Empty if nothing came, or at the end of the connection, which is an end only of what has no other."""
-        pending = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()
-        if self.ended or not (pending or self._poll.poll(wait_seconds * 1000)):
-            return b""
-        try:
-            data = self._socket.recv(READ_BYTES)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return b""
-        if not data:
-            self.ended = True
-            if not self._coding.may_end:
-                raise ConnectionError("it broke off in the middle of the log")
-        return bytes(data)
+        """Empty if nothing came in so long, or at the end of the connection, which is an end only of what has no other."""
+        limit = time.monotonic() + wait_seconds
+        while not self.ended and self._is_ready(limit - time.monotonic()):
+            try:
+                data = bytes(self._socket.recv(READ_BYTES))
+            except WANTS_MORE:  # below TLS part of a record came, or one without payload: that is no silence
+                if time.monotonic() < limit:
+                    continue
+                break
+            if not data:
+                self.ended = True
+                if not self._may_end:
+                    raise ConnectionError("it broke off in the middle of the log")
+            return data
+        return b""
 
-
-class _Chunked:
-    """HTTP/1.1 chunked transfer coding undone in bulk."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self.ended = False
+    def _is_ready(self, wait_seconds: float) -> bool:
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        return bool(self._poll.poll(max(0, wait_seconds) * 1000))
 
     @property
-    def may_end(self) -> bool:
-        return self.ended
-
-    def feed(self, data: bytes) -> bytes:
-        data = self._rest + data
-        payload = []
-        start = 0
-        while not self.ended and (line := data.find(b"\r\n", start)) >= 0:
-            size = int(data[start:line].partition(b";")[0], 16)
-            end = line + 2 + size
-            if end + 2 > len(data):
-                break
-            payload.append(data[line + 2 : end])
-            start = end + 2
-            self.ended = size == 0
-        self._rest = data[start:]
-        return b"".join(payload)
+    def _may_end(self) -> bool:
+        return self._coding.ended or self._endless
 
 
 class _Plain:
@@ -107,13 +97,17 @@ class _Plain:
         self._left = length
         self.ended = False
 
-    @property
-    def may_end(self) -> bool:
-        return self._left is None or self.ended
-
     def feed(self, data: bytes) -> bytes:
         if self._left is not None:
             data = data[: self._left]
             self._left -= len(data)
             self.ended = self._left == 0
         return data
+
+
+def _buffered(stream: Any) -> bytes:
+    """What came with the head. A connection that is broken already will say so when it is read."""
+    try:
+        return bytes(stream.read(len(stream.peek())))
+    except OSError:  # nothing did; below TLS that is no empty answer
+        return b""

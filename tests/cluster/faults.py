@@ -24,6 +24,7 @@ class Switchboard:
     denied: list[dict[str, str]] = field(default_factory=list)  # {verb, resource, subresource?, namespace?}
     api_away: str = ""  # "refuse" or "hang"
     streams_offered: bool = False  # `stream=` of logs is understood
+    streams_dropped: str = ""  # by an older "api" server or an older "kubelet", which do not know the parameter
     follow_ends_at_rotation: bool = False
     lost_logs: list[str] = field(default_factory=list)  # names of pods whose logs the node has no more
     requests: int = 0  # seen so far

@@ -62,7 +62,8 @@ class Cluster:
     def calm(self) -> None:
         """All switches off."""
         self.set(gone_watches=0, silent_watches=False, too_many=0, errors=0, error_every=0, slow_seconds=0.0, twice=False,
-                 reorder=False, skew_seconds=0.0, denied=[], streams_offered=False, follow_ends_at_rotation=False,
+                 reorder=False, skew_seconds=0.0, denied=[], streams_offered=False, streams_dropped="",
+                 follow_ends_at_rotation=False,
                  lost_logs=[])  # fmt: skip
 
     def _post(self, path: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from .store import Object
 from .writing import LogFile
 
 CHUNK = 256 * 1024
+STREAMS = ("All", "Stdout", "Stderr")
 LOOK_SECONDS = 1.0  # after how long without news the kubelet looks whether the container still runs
 
 
@@ -85,9 +86,7 @@ class Logs:
     async def read(self, pod: Object, query: dict[str, str]) -> AsyncIterator[bytes]:
         name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
         container = self._container_name(pod, query.get("container"))
-        if "stream" in query and not self.faults.streams_offered:
-            said = "Forbidden: may not be specified"
-            raise invalid("PodLogOptions", name, ("stream", said))
+        query = self._checked(name, query)
         options = Options.of(name, query, time.time_ns() + int(self.faults.skew_seconds * 10**9))
         if not pod["spec"].get("nodeName"):
             yield b""  # that is what is said of a pod that is nowhere
@@ -104,6 +103,22 @@ class Logs:
             return
         async for data in _limited(self._lines(source, options, pod), options.limit):
             yield data
+
+    def _checked(self, name: str, query: dict[str, str]) -> dict[str, str]:
+        """Without `stream` where nobody knows it; refused where it is known and not offered, or asked for wrongly."""
+        stream, dropped = query.get("stream"), self.faults.streams_dropped
+        rest = {key: value for key, value in query.items() if key != "stream"}
+        if stream is None or dropped == "api":
+            return rest
+        if not self.faults.streams_offered:
+            raise invalid("PodLogOptions", name, ("stream", "Forbidden: may not be specified"))
+        if stream not in STREAMS:
+            said = f'Unsupported value: "{stream}": supported values: "All", "Stderr", "Stdout"'
+            raise invalid("PodLogOptions", name, ("stream", said))
+        if stream != "All" and "tailLines" in query:
+            said = "Forbidden: `tailLines` and specific `stream` are mutually exclusive for now"
+            raise invalid("PodLogOptions", name, ("", said))
+        return rest if dropped else query
 
     @staticmethod
     def _container_name(pod: Object, asked: str | None) -> str:

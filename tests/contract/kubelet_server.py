@@ -33,7 +33,9 @@ class PodLog:
     """The log of one container: the newest file of it, and what the endpoint answers.
 
     `error` (status, message) and `sentence` are answered instead of the log; `hangs`: a follow does not end with the
-    container; `short`: how many bytes of an answer come before it ends as if that were all.
+    container; `short`: how many bytes of an answer come before it ends as if that were all; `tells`: "streams" where it tells
+    them apart, "all" where it drops the parameter that it does not know, "half" where only the API server knows it, ""
+    where it refuses it.
     """
 
     def __init__(self) -> None:
@@ -47,13 +49,15 @@ class PodLog:
         self.short: int | None = None
         self.asked: list[dict[str, str]] = []
         self.again = 0  # how often whoever follows is to be given the file from its beginning
+        self.tells = ""
+        self.tried = 0  # how often it was asked whether it tells streams apart
         self.cuts = 0  # how often all connections were cut
 
-    def say(self, *lines: bytes, step_ns: int = 1000) -> None:
+    def say(self, *lines: bytes, step_ns: int = 1000, stream: str = "Stdout") -> None:
         with self.changed:
             for line in lines:
                 self.clock += step_ns
-                self.file.extend(written(self.clock, line))
+                self.file.extend(written(self.clock, line, stream=stream))
             self.changed.notify_all()
 
     def rotate(self) -> None:
@@ -76,6 +80,12 @@ class PodLog:
             self.again += 1
             self.changed.notify_all()
 
+    def note(self, asked: dict[str, str]) -> None:
+        if "limitBytes" in asked:
+            self.tried += 1
+        else:
+            self.asked.append(asked)
+
     def look(self) -> Phase:
         return self.phase
 
@@ -88,7 +98,17 @@ class PodLog:
     def follows(self) -> int:
         return sum("follow" in query for query in self.asked)
 
-    def pieces(self, tail: int | None) -> Iterator[bytes]:
+    def served(self, tail: int | None, stream: str) -> bytes:
+        with self.changed:
+            return served(self.file, tail, stream=stream)
+
+    def refuses(self, asked: Mapping[str, str]) -> bool:
+        """The parameter `stream`."""
+        if "stream" not in asked or self.tells == "all":
+            return False
+        return not self.tells or asked["stream"] not in ("Stdout", "Stderr") or "tailLines" in asked
+
+    def pieces(self, tail: int | None, stream: str) -> Iterator[bytes]:
         """What a follow serves, piece by piece. It goes on with the new file at a rotation."""
         with self.changed:
             place = _Place(self, tail)
@@ -96,9 +116,11 @@ class PodLog:
         while fresh := self._fresh(place):
             piece = []
             for entry in fresh:
-                piece.append(stamp(entry.at_ns) + entry.data if begins else entry.data)
+                if stream in ("", entry.stream):
+                    piece.append(stamp(entry.at_ns) + entry.data if begins else entry.data)
                 begins = entry.data.endswith(b"\n")
-            yield b"".join(piece)
+            if piece:
+                yield b"".join(piece)
 
     def _fresh(self, place: _Place) -> list[Entry]:
         """Waits for more. Empty at the end."""
@@ -148,18 +170,19 @@ class _Handler(BaseHTTPRequestHandler):
         log, (path, query) = self.server.log, urlsplit(self.path)[2:4]
         assert path == PATH
         asked = dict(parse_qsl(query))
-        log.asked.append(asked)
-        if log.error:
+        stream = asked.get("stream", "") if log.tells == "streams" else ""
+        log.note(asked)
+        if log.refuses(asked):
+            self._plain(422, json.dumps({"kind": "Status", "message": "stream: Forbidden", "code": 422}).encode())
+        elif log.error:
             status, message = log.error
             self._plain(status, json.dumps({"kind": "Status", "message": message, "code": status}).encode())
         elif log.sentence:
             self._plain(200, log.sentence.encode())
         elif "follow" in asked:
-            self._follow(_tail(asked))
+            self._follow(_tail(asked), stream)
         else:
-            with log.changed:
-                body = served(log.file, _tail(asked))
-            self._plain(200, body[: log.short])
+            self._plain(200, log.served(_tail(asked), stream)[: int(asked.get("limitBytes", 1 << 40))][: log.short])
 
     def _plain(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -167,11 +190,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _follow(self, tail: int | None) -> None:
+    def _follow(self, tail: int | None, stream: str) -> None:
         """The head goes out with the first piece."""
         begun = False
         try:
-            for piece in self.server.log.pieces(tail):
+            for piece in self.server.log.pieces(tail, stream):
                 begun = begun or self._head()
                 for chunk in (piece[:7], piece[7:]):
                     if chunk:

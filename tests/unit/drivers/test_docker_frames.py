@@ -7,8 +7,8 @@ from struct import pack
 
 import pytest
 
-from workers.drivers.docker.cursor import Cursor
 from workers.drivers.chunks import Chunks
+from workers.drivers.docker.cursor import Cursor
 from workers.drivers.docker.frames import PIECE_BYTES, Frames
 from workers.drivers.docker.joining import CursorNotFoundError, joined
 from workers.drivers.output import Batch, Line, Missing, Output

@@ -8,8 +8,8 @@ from struct import pack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.drivers.docker.cursor import NS, RACE_NS, Cursor
 from workers.drivers.chunks import Chunks
+from workers.drivers.docker.cursor import NS, RACE_NS, Cursor
 from workers.drivers.docker.frames import Frames
 from workers.drivers.docker.joining import CursorNotFoundError, joined
 from workers.drivers.output import Batch, Line, Missing

@@ -8,8 +8,12 @@ may be set back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
+
+from workers.drivers.output import Stream
+
+BETWEEN = "|"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,28 @@ class Cursor:
 
     def is_at(self, other: Cursor) -> bool:
         return str(self).partition("@")[0] == str(other).partition("@")[0]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Of each stream, where they are read one by one: cursors as texts, empty where nothing was read of it."""
+
+    stdout: str = ""
+    stderr: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Places:
+        return cls(*text.split(BETWEEN))
+
+    def __str__(self) -> str:
+        return f"{self.stdout}{BETWEEN}{self.stderr}"
+
+    def of(self, stream: Stream) -> Cursor | None:
+        text = self.stderr if stream == "stderr" else self.stdout
+        return Cursor.parse(text) if text else None
+
+    def moved(self, stream: Stream, cursor: str) -> Places:
+        return replace(self, stderr=cursor) if stream == "stderr" else replace(self, stdout=cursor)
 
 
 def digest_of(piece: bytes | memoryview) -> str:

@@ -26,11 +26,13 @@ from workers.drivers.protocol import (
     Observation,
     Phase,
     Unavailable,
+    Unreadable,
     Usage,
     unasked,
 )
 
 DEFAULTS = Options()
+LOG_PATIENCE_SECONDS = 10  # with a kubelet that answers and does not find the log: it or its runtime is being started
 SLOW = timedelta(seconds=3)  # a pod that has a node and has not begun after that: its events say why
 
 
@@ -111,16 +113,7 @@ class KubernetesDriver:
             if phase is Phase.GONE:
                 yield Missing("removed")
             if phase in (Phase.RUNNING, Phase.EXITED):
-                yield from logs.follow(
-                    self._cluster,
-                    namespace_of(handle),
-                    handle.name,
-                    after,
-                    glance.look,
-                    glance.wait,
-                    self._silence,
-                    terminal=glance.has_terminal,
-                )
+                yield from self._followed(handle, after, glance)
 
     def stop(self, handle: Handle, grace_seconds: float) -> None:
         """The grace that counts is the one it was started with: after it the node itself kills it, asked again or not."""
@@ -159,6 +152,24 @@ class KubernetesDriver:
                 return self._meter.read(handle.uid, sample_of(self._cluster.request("GET", path)), seen.started_at)
             except (ApiError, Forbidden):  # no metrics server; none of this pod yet; no right to ask it
                 return None
+
+    def _followed(self, handle: Handle, after: str | None, glance: Glance) -> Iterator[Output]:
+        try:
+            yield from logs.follow(
+                self._cluster,
+                namespace_of(handle),
+                handle.name,
+                after,
+                glance.look,
+                glance.wait,
+                self._silence,
+                terminal=glance.has_terminal,
+                patience_seconds=0 if glance.is_given_up else LOG_PATIENCE_SECONDS,
+            )
+        except Unreadable as error:
+            if glance.is_given_up:
+                error.patience_seconds = 0
+            raise
 
     def _evidence(self, handle: Handle, pod: Mapping[str, Any] | None, phase: Phase) -> Evidence:
         node = None if pod is None else pod["spec"].get("nodeName")

@@ -8,20 +8,19 @@ first one's stamp.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from jobs.logs.block import Block
 from jobs.logs.records import ENTRIES, STREAMS
 from workers.drivers.kubernetes.cursor import Cursor, digest_of
+from workers.drivers.kubernetes.flood import Flood
 from workers.drivers.kubernetes.stamps import STAMP_MOST, stamp_of, stamps_of
 from workers.drivers.output import Batch, Line, Stream
 
 PIECE_BYTES = 1024**2
+PART_BYTES = 16 * 1024  # in which the runtime stores a long line
 RACE_NS = 100_000_000  # two streams are stored out of the order of their stamps by less
 FEW = 16  # lines, for which arrays take longer than a loop
 
@@ -41,10 +40,19 @@ class Lines:
     `whole`: what is fed begins where the kubelet's file does. Otherwise it begins anywhere, maybe amid lines with one stamp.
     `found`: the line of `after` has come; nothing is given before it has. `seen`: how many lines have come. `trouble`: the
     kubelet's words, where it spoke; nothing comes behind them. `live`: a kubelet that follows its log across two rotations
-    may serve the second file twice. So where stamps fall it is `suspect`, and nothing behind that is given.
+    may serve the second file twice. So where stamps fall it is `suspect`, and nothing behind that is given. `alone`: the other
+    stream is left out, and a stamp between two parts of a line is the kubelet's.
     """
 
-    def __init__(self, stream: Stream, after: Cursor | None = None, *, whole: bool = True, live: bool = False) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        after: Cursor | None = None,
+        *,
+        whole: bool = True,
+        live: bool = False,
+        alone: bool = False,
+    ) -> None:
         self._stream = stream
         self._after = after
         self._anchored = whole  # ordinals count: the first of the lines with the last stamp was seen
@@ -60,6 +68,7 @@ class Lines:
         self.trouble = ""
         self.suspect = False
         self._live = live
+        self._alone = alone
 
     def feed(self, data: bytes) -> Batch | None:
         if self.trouble or self.suspect:
@@ -140,6 +149,8 @@ class Lines:
         stamps = stamps_of(data, begun)
         if stamps is None or (ended - begun).min() <= stamps[1]:
             return None
+        if self._alone and (ended - begun).max() > PART_BYTES:
+            return None  # to look between its parts
         at_ns, width = stamps
         index = np.empty(len(begun), ENTRIES)
         index["at_ns"] = at_ns
@@ -150,9 +161,9 @@ class Lines:
         block = Block(raw[output].tobytes(), index.tobytes())
         if self._live and (at_ns[:-1] - at_ns[1:]).max() > RACE_NS:
             return None  # to see where
-        return self._behind_cursor(_Flood(block, index, width, self._last_ns, self._ordinal))
+        return self._behind_cursor(Flood(block, index, width, self._last_ns, self._ordinal))
 
-    def _behind_cursor(self, flood: _Flood) -> Batch | None:
+    def _behind_cursor(self, flood: Flood) -> Batch | None:
         if self._falls(int(flood.index["at_ns"][0])):
             return _NOTHING
         skipped = self._search(flood, self._after) if self._after and not self.found else 0
@@ -171,7 +182,7 @@ class Lines:
         self.suspect = self._live and self.found and self._last_ns - at_ns > RACE_NS
         return self.suspect
 
-    def _search(self, flood: _Flood, after: Cursor) -> int:
+    def _search(self, flood: Flood, after: Cursor) -> int:
         """How many lines are up to the cursor, its own with them; all, if that is not among them."""
         stamps = flood.index["at_ns"]
         first = 0 if self._anchored else flood.first_change(self._last_ns)
@@ -197,6 +208,9 @@ class Lines:
                 return False
             at_ns, head = stamp
             if self._falls(at_ns):
+                return False
+            if self._alone and _is_torn(data[head:]):
+                self._distrust(data)
                 return False
             self._begin(at_ns, head)
             data = data[head:]
@@ -228,53 +242,8 @@ class Lines:
         return _Open(begun.at_ns, begun.digest, offset)
 
 
-@dataclass(frozen=True)
-class _Flood:
-    """Many whole lines, and the stamp and ordinal of the one before them."""
-
-    block: Block
-    index: Any  # of ENTRIES
-    width: int
-    last_ns: int
-    ordinal: int
-
-    @cached_property
-    def _ends(self) -> Any:
-        """Of each line, in the block's data."""
-        return np.cumsum(self.index["length"], dtype=np.int64)
-
-    @cached_property
-    def _changes(self) -> Any:
-        """The lines with another stamp than the one before."""
-        stamps = self.index["at_ns"]
-        return np.flatnonzero(stamps[1:] != stamps[:-1]) + 1
-
-    def served(self, count: int) -> int:
-        """How many bytes the first so many lines were, with their stamps."""
-        return int(self._ends[count - 1]) + count * self.width if count else 0
-
-    def ordinal_at(self, number: int) -> int:
-        earlier = int(np.searchsorted(self._changes, number, "right"))
-        if earlier:
-            return number - int(self._changes[earlier - 1]) + 1
-        return number + 1 + (self.ordinal if self.last_ns == self.index["at_ns"][0] else 0)
-
-    def first_change(self, last_ns: int) -> int:
-        """The number of the first line whose stamp is another than that before it."""
-        if last_ns >= 0 and last_ns != self.index["at_ns"][0]:
-            return 0
-        return int(self._changes[0]) if self._changes.size else len(self.index)
-
-    def cursors(self, size: int) -> Callable[[int], str]:
-        """Makes the cursor behind line n, when `size` bytes had been served before the first."""
-
-        def cursor_at(number: int) -> str:
-            end = int(self._ends[number])
-            line = self.block.data[end - int(self.index["length"][number]) : end]
-            at_ns = int(self.index["at_ns"][number])
-            return str(Cursor(at_ns, self.ordinal_at(number), digest_of(line), 0, size + self.served(number + 1)))
-
-        return cursor_at
+def _is_torn(line: bytes) -> bool:
+    return any(stamp_of(line[at : at + STAMP_MOST]) for at in range(PART_BYTES, len(line), PART_BYTES))
 
 
 _NOTHING = Batch(Block(), "", str)

@@ -1,48 +1,41 @@
-"""Reading a pod's output from a cursor: what to ask the kubelet for, and finding our place in what it serves.
+"""A pod's output from a cursor: whether its streams are read one by one or as one, and from where.
 
-It serves its newest file only, and an answer ends or falls silent for many reasons: a rotation, the API server's end, a time-out
-on the way. So the end of an answer says nothing, and going on means to find the cursor's line again. It is looked for in the
-last lines of the file, then in more, then in all of it (`tailLines`), by place and never by time: `sinceTime` would hide
-what a node writes whose clock was set back. If the file has lines and that one is not among them, it was rotated away.
+What is begun in one way goes on in it: a cursor says in which. Only where a cluster tells streams apart no longer, is what was
+read one by one gone on with as one.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
-from workers.drivers.kubernetes.answers import EndedError, meaning_of, says_gone
-from workers.drivers.kubernetes.body import Body
-from workers.drivers.kubernetes.cursor import Cursor
-from workers.drivers.kubernetes.lines import Lines
-from workers.drivers.kubernetes.parking import Answer, Parking
-from workers.drivers.output import Batch, Missing, Output, Stream
-from workers.drivers.protocol import Phase, Unavailable, Unreadable
-
-CONTAINER = "job"
-WINDOWS = (256, 16 * 1024)  # lines: the kubelet finds the end of its file at no cost, and parses all that it serves
-SHORT_BYTES = 64 * 1024  # a log that is served whole as fast
-DOUBTFUL_BYTES = 64 * 1024  # what takes so long may have been cut off by the kubelet's end, which looks like its own
-READ_SECONDS = 30.0  # without a byte in the middle of what lies there
-QUIET_SECONDS = 0.5  # behind which an answer has served what lay there
-LINGER_SECONDS = 2.0  # the kubelet looks once a second whether what it follows still runs
-TICK_SECONDS = 1.0
-LEAST_BYTES = 20  # that a line is served with, its stamp
+from workers.drivers.kubernetes.answers import UntoldError
+from workers.drivers.kubernetes.cursor import BETWEEN, Cursor, Places
+from workers.drivers.kubernetes.offer import Offer
+from workers.drivers.kubernetes.parking import Parking
+from workers.drivers.kubernetes.reader import LogReader, Streaming
+from workers.drivers.kubernetes.rejoining import RejoiningReader
+from workers.drivers.kubernetes.split import SplitReader
+from workers.drivers.output import Batch, Output, Stream
+from workers.drivers.protocol import Phase
 
 
-class Streaming(Protocol):
-    """What is needed of `Cluster`."""
+@dataclass
+class _Known:
+    """Of one cluster, for as long as this process lives."""
 
-    def stream(
-        self, path: str, *, query: Mapping[str, str] | None = None, read_seconds: float
-    ) -> AbstractContextManager[Any]: ...
+    parking: Parking = field(default_factory=Parking)
+    offer: Offer = field(default_factory=Offer)
 
 
-_parkings: WeakKeyDictionary[Streaming, Parking] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Streaming, _Known] = WeakKeyDictionary()
+
+
+class _Reading(Protocol):
+    def live(self) -> Iterator[Output]: ...
+    def read_out(self, patience_seconds: float) -> Iterator[Output]: ...
 
 
 def follow(
@@ -63,206 +56,65 @@ def follow(
     `terminal`: the container has one, so all it says is stdout. `patience_seconds`: for how long the kubelet may say of a
     pod that is over that it can't read its log; it says so too while the runtime or it itself is being started again.
     """
-    stream: Stream = "stdout" if terminal else "unknown"
-    place = Cursor.parse(after) if after else None
-    parking = _parkings.setdefault(cluster, Parking())
-    reader = LogReader(cluster, (namespace, pod), place, stream, look, wait, silence_seconds, parking)
     phase = look()
     if phase in (Phase.CREATED, Phase.PENDING):
         wait(silence_seconds)
-    elif phase is Phase.RUNNING:
-        yield from reader.live()
-    else:
-        yield from reader.read_out(patience_seconds)
+        return
+    log = _Log(cluster, (namespace, pod), look, wait, silence_seconds, terminal)
+    try:
+        for output in _outputs(log.reading(after), phase, patience_seconds):
+            yield output
+            after = output.cursor if isinstance(output, Batch) else after
+    except UntoldError as error:
+        if not error.mixed:
+            log.known.offer.withdraw()
+        yield from _outputs(log.as_one(after), phase, patience_seconds)
+
+
+def _outputs(reading: _Reading, phase: Phase, patience_seconds: float) -> Iterator[Output]:
+    return reading.live() if phase is Phase.RUNNING else reading.read_out(patience_seconds)
 
 
 @dataclass
-class LogReader:
-    """One reading of one pod's log, from `after`, which goes along."""
+class _Log:
+    """One pod's, and the ways to read it."""
 
     cluster: Streaming
     pod: tuple[str, str]
-    after: Cursor | None
-    stream: Stream
     look: Callable[[], Phase]
     wait: Callable[[float], None]
     silence_seconds: float
-    parking: Parking
-
-    def live(self) -> Iterator[Output]:
-        """Until the answer ends, or nothing came for so long: then it is kept, and the next reading goes on with it."""
-        tries = 0
-        try:
-            answer = self.parking.take(self.pod, self.after) or self._follow(0)
-            while not (yield from self._listen(answer)):
-                before = self.after
-                yield from self._behind()
-                tries = tries + 1 if self.after == before else 0
-                answer = self._follow(tries)
-        except EndedError as ended:
-            if ended.missing:
-                yield ended.missing
-            else:
-                self.wait(TICK_SECONDS)
-
-    def read_out(self, patience_seconds: float) -> Iterator[Output]:
-        """What lies there, an unfinished last line too."""
-        self.parking.close(self.pod)
-        limit = time.monotonic() + patience_seconds
-        while True:
-            try:
-                yield from self._to_the_end()
-            except EndedError as ended:
-                if ended.missing:
-                    yield ended.missing
-            except Unreadable as error:
-                if time.monotonic() < limit:
-                    self.wait(TICK_SECONDS)
-                    continue
-                if not says_gone(str(error)):
-                    raise
-                yield Missing("removed")
-            return
-
-    def _to_the_end(self) -> Iterator[Output]:
-        rest = None
-        while True:
-            lines, came = yield from self._behind()
-            same, rest = lines.rest == rest, lines.rest
-            if (same and not came) or came + len(rest) < DOUBTFUL_BYTES:
-                break
-        if (batch := lines.finish()) is not None:
-            yield self._passed(batch)
-
-    def _behind(self) -> Generator[Output, None, tuple[Lines, int]]:
-        """All whole lines behind the cursor that lie there; what is left then, and how much came."""
-        came = 0
-        for window in self._windows:
-            lines = self._lines(window)
-            for batch in self._lying(lines, window):
-                came += len(batch.block.data)
-                yield self._passed(batch)
-            if not lines.found:
-                lines.finish()  # the cursor may be behind the unfinished last line
-            if lines.found:
-                return lines, came
-        since, lines = self.after, Lines(self.stream)
-        for batch in self._lying(lines, None):
-            if not came and since is not None:
-                yield Missing("rotated", since.at_ns, next(iter(batch.block))[2])
-            came += len(batch.block.data)
-            yield self._passed(batch)
-        return lines, came
-
-    def _lying(self, lines: Lines, window: int | None) -> Iterator[Batch]:
-        answer = self._ask(lines, window, live=False)
-        try:
-            while not answer.body.ended:
-                data = answer.read(READ_SECONDS)
-                if not data and not answer.body.ended:
-                    raise Unavailable(f"no more of the log came for {READ_SECONDS:g} s")
-                if (batch := lines.feed(data)) is not None:
-                    yield batch
-        except OSError as error:
-            raise Unavailable(f"the log broke off: {error}") from error
-        finally:
-            answer.close()
-        if word := lines.last_word():
-            raise Unreadable(word)
-
-    def _listen(self, answer: Answer) -> Generator[Output, None, bool]:
-        """Give what comes. False: our place is not in it, or it can't be trusted; what lies there is to be read instead."""
-        lines, began = answer.lines, time.monotonic()
-        try:
-            while not (answer.body.ended or lines.trouble):
-                data = self._heard(answer)
-                if (batch := lines.feed(data)) is not None:
-                    yield self._passed(batch)
-                if lines.suspect or self._is_elsewhere(answer, quiet=not data):
-                    return False
-                if not data and self._is_enough(answer, began):
-                    return True
-        finally:
-            if not answer.parked:
-                answer.close()
-        self._rest(answer)
-        return True
-
-    def _is_enough(self, answer: Answer, began: float) -> bool:
-        """In silence: the caller is to look around, or the pod is over and what it said should all have come."""
-        now = time.monotonic()
-        if self.look() is not Phase.RUNNING:
-            answer.over_at = answer.over_at or now
-            return now - answer.over_at > LINGER_SECONDS
-        if now - max(began, answer.heard_at) < self.silence_seconds:
-            return False
-        self.parking.put(self.pod, self.after, answer)
-        return True
-
-    def _is_elsewhere(self, answer: Answer, *, quiet: bool) -> bool:
-        """Whether it has served what lay there, and the cursor's line was not in it."""
-        lines = answer.lines
-        if lines.found or not lines.seen or self.after is None:
-            return False
-        return quiet or lines.seen > (answer.window or self.after.size // LEAST_BYTES)
-
-    def _rest(self, answer: Answer) -> None:
-        """It ended, which says nothing: there is more soon, or the pod is over."""
-        if self.look() is not Phase.RUNNING:
-            return
-        word = answer.lines.trouble if answer.broken else answer.lines.last_word()
-        if word:
-            raise Unreadable(word)
-        self.wait(TICK_SECONDS)
-
-    def _heard(self, answer: Answer) -> bytes:
-        seconds = TICK_SECONDS if answer.lines.found else QUIET_SECONDS
-        try:
-            return answer.read(min(seconds, self.silence_seconds))
-        except OSError:
-            answer.broken = answer.body.ended = True
-            return b""
+    terminal: bool
 
     @property
-    def _windows(self) -> tuple[int | None, ...]:
-        return (None,) if self.after is None or self.after.size < SHORT_BYTES else (*WINDOWS, None)
+    def known(self) -> _Known:
+        return _known.setdefault(self.cluster, _Known())
 
-    def _lines(self, window: int | None, *, live: bool = False) -> Lines:
-        return Lines(self.stream, self.after, whole=window is None, live=live)
+    def reading(self, after: str | None) -> _Reading:
+        is_split = bool(after and BETWEEN in after)
+        if (after and not is_split) or self.terminal or not self._is_offered(otherwise=is_split):
+            return self.as_one(after)
+        return self._split(Places.parse(after) if after else Places())
 
-    def _follow(self, tries: int) -> Answer:
-        window = self._windows[min(tries, len(self._windows) - 1)]
-        return self._ask(self._lines(window, live=True), window, live=True)
+    def as_one(self, after: str | None) -> _Reading:
+        if after and BETWEEN in after:
+            return RejoiningReader(self._all, Places.parse(after))
+        return self._all(Cursor.parse(after) if after else None)
 
-    def _ask(self, lines: Lines, window: int | None, *, live: bool) -> Answer:
-        namespace, name = self.pod
-        query = {"container": CONTAINER, "timestamps": "true"}
-        if live:
-            query["follow"] = "true"
-        if window is not None:
-            query["tailLines"] = str(window)
-        opened = self.cluster.stream(
-            f"/api/v1/namespaces/{namespace}/pods/{name}/log",
-            query=query,
-            read_seconds=self.silence_seconds if live else READ_SECONDS,
+    def _is_offered(self, *, otherwise: bool) -> bool:
+        return self.known.offer.is_made(self.cluster, self.pod, otherwise=otherwise)
+
+    def _split(self, places: Places) -> SplitReader:
+        return SplitReader(self._one, places, self.silence_seconds)
+
+    def _all(self, after: Cursor | None) -> LogReader:
+        return self._reader(after, "stdout" if self.terminal else "unknown", selects=False)
+
+    def _one(self, stream: Stream, places: Places) -> LogReader:
+        return self._reader(places.of(stream), stream, selects=True)
+
+    def _reader(self, after: Cursor | None, stream: Stream, *, selects: bool) -> LogReader:
+        parking = self.known.parking
+        return LogReader(
+            self.cluster, self.pod, after, stream, self.look, self.wait, self.silence_seconds, parking, selects
         )
-        response = self._entered(opened, live=live)
-        return Answer(opened, response, Body(response), lines, window)
-
-    def _entered(self, opened: AbstractContextManager[Any], *, live: bool) -> Any:
-        asked_at = time.monotonic()
-        try:
-            return opened.__enter__()
-        except Exception as error:
-            meaning = meaning_of(error)
-            # Even the head of the answer comes with the first line only: of a pod that says nothing there is none.
-            silent = live and time.monotonic() - asked_at > self.silence_seconds * 0.9
-            if silent and meaning is error and isinstance(error, Unavailable):
-                raise EndedError from None
-            if meaning is error:
-                raise
-            raise meaning from error
-
-    def _passed(self, batch: Batch) -> Batch:
-        self.after = Cursor.parse(batch.cursor)
-        return batch

@@ -52,20 +52,20 @@ class _Parked:
 
 
 class Parking:
-    """At most one answer for each pod."""
+    """At most one answer for each pod, or for each stream of it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._parked: dict[tuple[str, str], _Parked] = {}
+        self._parked: dict[tuple[str, ...], _Parked] = {}
 
-    def put(self, pod: tuple[str, str], after: Cursor | None, answer: Answer) -> None:
+    def put(self, pod: tuple[str, ...], after: Cursor | None, answer: Answer) -> None:
         self.close(pod)
         answer.parked = True
         with self._lock:
             self._parked[pod] = _Parked(after, answer, time.monotonic())
             self._sweep()
 
-    def take(self, pod: tuple[str, str], after: Cursor | None) -> Answer | None:
+    def take(self, pod: tuple[str, ...], after: Cursor | None) -> Answer | None:
         """The one that goes on behind this very cursor."""
         with self._lock:
             self._sweep()
@@ -78,7 +78,7 @@ class Parking:
         parked.answer.close()
         return None
 
-    def close(self, pod: tuple[str, str]) -> None:
+    def close(self, pod: tuple[str, ...]) -> None:
         with self._lock:
             parked = self._parked.pop(pod, None)
         if parked is not None:

@@ -8,7 +8,10 @@ from typing import Any
 
 from workers.drivers.kubernetes.observe import phase_of
 from workers.drivers.kubernetes.pods import Pods, namespace_of
+from workers.drivers.kubernetes.reading import condition, text
 from workers.drivers.protocol import Handle, Phase
+
+GIVEN_UP = "DeletionByTaintManager"  # what became of its node is not waited for any more
 
 
 class Sight:
@@ -29,19 +32,24 @@ class Sight:
 
 
 class Glance:
-    """Short looks at one pod, and waiting for the next reason to take one."""
+    """Short looks at one pod, and waiting for the next reason to take one.
+
+    `is_given_up`: with its node, as far as the last look tells.
+    """
 
     def __init__(self, sight: Sight, handle: Handle) -> None:
         self._sight, self._handle = sight, handle
         self._watch = sight.pods.watch(namespace_of(handle))
         self._version = 0
         self.has_terminal = False
+        self.is_given_up = False
 
     def look(self) -> Phase:
         known = self._watch.last_of(self._handle.uid)  # before the look: what comes in between is news
         self._version = known.version if known else 0
         pod, gone = self._sight.look(self._handle)
         self.has_terminal = pod is not None and any(each.get("tty") for each in pod["spec"]["containers"])
+        self.is_given_up = pod is not None and text(condition(pod, "DisruptionTarget"), "reason") == GIVEN_UP
         return Phase.GONE if pod is None or gone else phase_of(pod, datetime.now(UTC))
 
     def wait(self, seconds: float) -> None:

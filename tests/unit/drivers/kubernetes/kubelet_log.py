@@ -17,22 +17,24 @@ class Entry:
 
     at_ns: int
     data: bytes
+    stream: str = "Stdout"
 
 
-def written(at_ns: int, line: bytes, *, step_ns: int = 1) -> list[Entry]:
+def written(at_ns: int, line: bytes, *, step_ns: int = 1, stream: str = "Stdout") -> list[Entry]:
     """A line of output as the runtime stores it: cut at 16 KiB, each part with a stamp of its own."""
     cuts = range(0, max(1, len(line.removesuffix(b"\n"))), PART_BYTES)
     parts = [line[cut : cut + PART_BYTES] for cut in cuts]
     if line.endswith(b"\n") and not parts[-1].endswith(b"\n"):
         parts[-1] += b"\n"
-    return [Entry(at_ns + number * step_ns, part) for number, part in enumerate(parts)]
+    return [Entry(at_ns + number * step_ns, part, stream) for number, part in enumerate(parts)]
 
 
-def served(entries: Sequence[Entry], tail: int | None = None, *, trimmed: bool = False) -> bytes:
-    """With `timestamps=true`: only what begins a line has a stamp."""
+def served(entries: Sequence[Entry], tail: int | None = None, *, trimmed: bool = False, stream: str = "") -> bytes:
+    """With `timestamps=true`: only what begins a line has a stamp, whichever stream the line before it was of."""
     answer, begins = [], True
     for entry in entries if tail is None else entries[max(0, len(entries) - tail) :]:
-        answer.append(stamp(entry.at_ns, trimmed=trimmed) + entry.data if begins else entry.data)
+        if stream in ("", entry.stream):
+            answer.append(stamp(entry.at_ns, trimmed=trimmed) + entry.data if begins else entry.data)
         begins = entry.data.endswith(b"\n")
     return b"".join(answer)
 

@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,10 +40,8 @@ class TlsServer:
 
     def _pump(self) -> None:
         self.wire.sendall(self._out.read())
-        try:
+        with suppress(BlockingIOError):
             self._in.write(self.wire.recv(65536))
-        except BlockingIOError:
-            pass
 
     def record(self, data: bytes) -> bytes:
         self._tls.write(data)

@@ -43,7 +43,9 @@ class Kubelet:
         self.sizes: dict[tuple[str, str], tuple[float, int]] = {}
 
     def start(self) -> None:
-        """Also again: what the runtime has is found there."""
+        """Also again: what the runtime has is found there. One that runs goes on."""
+        if self.kubelet_runs:
+            return
         self.kubelet_runs = True
         self.store.listeners.append(self._hear)
         for pod in self.store.list("pods"):
@@ -54,6 +56,8 @@ class Kubelet:
         self.changed.ring()
 
     async def stop(self) -> None:
+        if not self.kubelet_runs:
+            return
         self.kubelet_runs = False
         self.store.listeners.remove(self._hear)
         tasks, self.tasks, self.workers = list(self.tasks.values()), {}, {}

@@ -180,3 +180,16 @@ def test_stamps_that_fall_in_a_live_answer_make_it_suspect_from_there_on() -> No
         assert [line.data for line in all_of(served([*rising, *rising]))] == [
             entry.data for entry in [*rising, *rising]
         ]
+
+
+def test_a_stamp_between_the_parts_of_a_line_is_not_output_of_one_stream() -> None:
+    """The kubelet puts it there when the other stream wrote a line between them."""
+    for before in (1, 300):
+        first, second = written(START * NS, b"x" * 20_000 + b"\n")
+        torn = [first, Entry(START * NS, b"err\n", "Stderr"), second]
+        data = served([*[Entry(START * NS, b"out\n")] * before, *torn], stream="Stdout")
+        lines = Lines("stdout", alone=True)
+        assert [line.data for line in read(lines, data)] == [b"out\n"] * before
+        assert lines.trouble
+        whole = served([*[Entry(START * NS, b"out\n")] * before, first, second])
+        assert read(Lines("stdout", alone=True), whole)[-1].data == b"x" * 20_000 + b"\n"

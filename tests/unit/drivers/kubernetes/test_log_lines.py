@@ -26,14 +26,24 @@ SIZES = st.lists(st.integers(1, 60_000), min_size=1, max_size=4)
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[list[Entry]]:
-    """Of each line its entries. Stamps are often equal, and fall where the node's clock is set back."""
-    found, clock = [], START * NS
-    for line in draw(st.lists(LINES, min_size=1, max_size=60)):
-        clock += draw(STEPS)
+    """Of each line its entries. Stamps are often equal, and fall where the node's clock is set back.
+
+    A clock that was set back does not meet the very nanosecond of an earlier line again.
+    """
+    found, clock, met = [], START * NS, {START * NS}
+    lines = draw(st.lists(LINES, min_size=1, max_size=60))
+    for line in [*lines, *([b"no newline at the end"] if draw(st.booleans()) else [])]:
+        clock = _later(clock, draw(STEPS), met)
         found.append(written(clock, line))
-    if draw(st.booleans()):
-        found.append(written(clock + draw(STEPS), b"no newline at the end"))
     return found
+
+
+def _later(clock: int, step: int, met: set[int]) -> int:
+    clock += step
+    while step and clock in met:
+        clock += 1
+    met.add(clock)
+    return clock
 
 
 def flat(lines: list[list[Entry]]) -> list[Entry]:

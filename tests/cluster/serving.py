@@ -13,6 +13,7 @@ from aiohttp import web
 
 from . import reading
 from .api import VERSION, Api
+from .discovery import discover
 from .faults import Signal, Switchboard
 from .metering import measure
 from .problems import Problem, not_found
@@ -78,6 +79,8 @@ class Server:
         await self._spoil(request)
         if (path := request.path.rstrip("/")) in QUIET:
             return web.json_response(VERSION) if path == "/version" else web.Response(text="ok")
+        if (told := discover(path)) is not None:
+            return web.json_response(told)
         if path.startswith(METRICS):
             return web.json_response(measure(self.store, self.logs.node, path.removeprefix(METRICS)))
         query = dict(request.query)

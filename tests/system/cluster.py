@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,53 @@ from typing import Any
 import pytest
 
 from tests.cluster.process import Cluster
+from tests.stack import RunningStack
 from workers.drivers.kubernetes.connection import Cluster as Connection
 from workers.drivers.kubernetes.driver import KubernetesDriver
 from workers.drivers.kubernetes.options import Options
+from workers.drivers.protocol import Unavailable
 
 IMAGE = "towline/demo:1"
 REAL_IMAGE = "docker.io/library/busybox:test"
+PODS = {"resource": "pods", "subresource": ""}
+LOGS = {"resource": "pods", "subresource": "log"}
+
+
+def counting(lines: int, pause: float = 0.1) -> tuple[str, ...]:
+    """A program that writes 1, 2, … and waits a little after each."""
+    return ("sh", "-c", f"for n in $(seq 1 {lines}); do echo $n; sleep {pause:g}; done")
+
+
+def counted(lines: int) -> bytes:
+    """What it writes."""
+    return b"".join(b"%d\n" % n for n in range(1, lines + 1))
+
+
+def begun(stack: RunningStack, *command: str, **spec: Any) -> dict[str, Any]:
+    """A job that has written something."""
+    return stack.until(stack.submit(*command, **spec), lambda shown: shown["log"]["lines"] > 0)
+
+
+def waiting(stack: RunningStack, job: dict[str, Any], reason: str, seconds: float = 30) -> str:
+    """In which words it is told what it waits for, once that is told."""
+    shown = stack.until(job, lambda shown: (shown["waiting"] or {}).get("reason") == reason, seconds)
+    return str(shown["waiting"]["detail"])
+
+
+def cancel(stack: RunningStack, job: dict[str, Any]) -> dict[str, Any]:
+    stack.http.post(f"/jobs/{job['id']}/cancel/")
+    return stack.wait(job, 20)
+
+
+def attempts(stack: RunningStack, job: dict[str, Any]) -> list[dict[str, Any]]:
+    listed = stack.http.get(f"/jobs/{job['id']}/attempts/").json()["results"]
+    return sorted(listed, key=lambda attempt: int(attempt["number"]))
+
+
+def passes(seconds: float) -> Callable[[], bool]:
+    """Whether so long has passed since: for what must *not* happen meanwhile."""
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() > until
 
 
 @dataclass(frozen=True)
@@ -53,10 +95,27 @@ class Ground:
 
     def pods(self, job: dict[str, Any]) -> list[dict[str, Any]]:
         """Of one job, as the API server has them."""
-        answer = Connection().request(
-            "GET", f"/api/v1/namespaces/{self.namespace}/pods", query={"labelSelector": f"towline.job={job['id']}"}
-        )
-        return list(answer["items"])
+        return self.listed("pods", f"towline.job={job['id']}")
+
+    def listed(self, kind: str, labelled: str = "") -> list[dict[str, Any]]:
+        """Of the jobs' namespace; asked again while the API server fails, as it is made to."""
+        path, query = f"/api/v1/namespaces/{self.namespace}/{kind}", {"labelSelector": labelled}
+        until = time.monotonic() + 20
+        while True:
+            try:
+                return list(Connection().request("GET", path, query=query)["items"])
+            except Unavailable:
+                if time.monotonic() > until:
+                    raise
+
+    def begun(self, job: dict[str, Any]) -> dict[str, list[str]]:
+        """The uids of its pods whose container the kubelet has started, once for each time, by the pod's name."""
+        found: dict[str, list[str]] = {}
+        for event in self.listed("events"):
+            about = event["involvedObject"]
+            if event["reason"] == "Started" and job["id"] in about["name"]:
+                found.setdefault(about["name"], []).extend([about["uid"]] * (event.get("count") or 1))
+        return found
 
 
 def wants_a_real_one() -> bool:

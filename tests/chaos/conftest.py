@@ -72,7 +72,7 @@ def client(platform: Platform) -> Client:
 
 @pytest.fixture(scope="session")
 def installation(platform: Platform) -> str:
-    return platform.manage("shell", "-c", "from jobs.models import installation_key as k; print(k())").split()[-1]
+    return platform.installation()
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,8 @@ from jobs.failpoints import POINTS
 from tests.chaos.jobs import Users
 from tests.chaos.platform import LEASE_SECONDS, Platform
 from tests.chaos.postgres import OwnPostgres
+from tests.chaos.witness import ClusterWitness
+from tests.system.cluster import Ground
 
 RUN_WORKERS = ("run-1", "run-2")
 
@@ -37,6 +39,9 @@ class World:
     installation: str
     docker: APIClient | None = None
     database: OwnPostgres | None = None
+    ground: Ground | None = None
+    witness: ClusterWitness | None = None
+    ongoing: set[str] = field(default_factory=set)  # faults that last, and may be there once at a time
     disturbed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     later: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "fault"))
     troubles: list[str] = field(default_factory=list)

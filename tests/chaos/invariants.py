@@ -12,6 +12,7 @@ from tests.chaos.faults import World
 from tests.stack import FINAL
 
 STATES = {"queued", "assigned", "running", *FINAL}
+TAKEN = {"preempted": "preempted", "evicted": "evicted_node"}  # by a cluster
 Wrong = Iterator[str]
 
 
@@ -100,6 +101,7 @@ def _by_others(account: Account, world: World, number: int) -> set[str]:
     allowed = {"timeout_run"} if story.kind == "endless" else set()
     allowed |= {"cancelled"} if story.cancel_asked else set()
     allowed |= {"killed_by_signal"} if done & {"killed", "removed"} else set()
+    allowed |= {code for how, code in TAKEN.items() if how in done}
     return allowed | ({"container_vanished"} if "removed" in done else set())
 
 
@@ -120,9 +122,13 @@ def said_all(account: Account, world: World) -> Wrong:
 def lines_lost(account: Account, number: int) -> int:
     """Of an attempt whose log is said to be complete."""
     probe, attempt = account.probes.get(number), account.attempts[number - 1]
-    if probe is None or not attempt["log"]["complete"]:
+    if not attempt["log"]["complete"]:
         return 0
-    counted = account.story.lines if probe.ended_ns else probe.said or 0
+    code = (attempt["verdict"] or {}).get("code")
+    by_itself = attempt["claimed_at"] and (code, attempt["exit_code"]) in _by_itself(account, number)
+    if probe is None and not by_itself:
+        return 0
+    counted = account.story.lines if probe is None or probe.ended_ns else probe.said or 0
     return max(0, counted - attempt["log"]["lines"])
 
 
@@ -152,7 +158,8 @@ def check_probes(accounts: list[Account], world: World) -> Wrong:
 
 def containers_left(world: World) -> list[Any]:
     """I4."""
-    left: list[Any] = [each.name for each in (world.platform.folder / "processes").glob("*-a*")]
+    left: list[Any] = world.witness.left() if world.witness else []
+    left += [each.name for each in (world.platform.folder / "processes").glob("*-a*")]
     if world.docker:
         label = f"towline.installation={world.installation}"
         left += [one["Names"] for one in world.docker.containers(all=True, filters={"label": label})]

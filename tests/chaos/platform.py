@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import redis
 
@@ -30,6 +31,7 @@ RESTART_SECONDS = 0.2
 LOOK_SECONDS = 0.05
 LEASE_SECONDS = 3.0
 STOPPED_SECONDS = 2 * LEASE_SECONDS  # how long one that stopped itself, at a failpoint, is left so
+NONE: Mapping[str, str] = MappingProxyType({})
 ROLES = ("web", "control", "run-1", "run-2", "beat", "flower")
 
 
@@ -82,6 +84,7 @@ class Platform:
     deaths: list[Death] = field(default_factory=list)
     token: str = ""
     wanted: bool = False  # its folder is evidence: not to be removed
+    settings: Mapping[str, str] = field(default_factory=dict)  # more of them
 
     def __post_init__(self) -> None:
         self.probes, self.points = self.folder / "probes", self.folder / "points"
@@ -138,6 +141,10 @@ class Platform:
         )  # fmt: skip
         assert done.returncode == 0, f"manage.py {args}: {done.stderr}"
         return done.stdout
+
+    def installation(self) -> str:
+        """Its key, which its containers are labelled with."""
+        return self.manage("shell", "-c", "from jobs.models import installation_key as k; print(k())").split()[-1]
 
     # --- what can be done to it -----------------------------------------------------------------------------------
 
@@ -236,7 +243,7 @@ class Platform:
             TOWLINE_LOG_STORAGE=str(self.folder / "job-logs"),
             TOWLINE_VOLUMES=str(self.probes),
         )
-        return env | ({"DATABASE_URL": self.database_url} if self.database_url else {})
+        return env | ({"DATABASE_URL": self.database_url} if self.database_url else {}) | dict(self.settings)
 
     def _command(self, role: str) -> list[str]:
         argv = [sys.executable, str(ROOT / "manage.py"), "serve", role.partition("-")[0]]
@@ -259,8 +266,8 @@ _SUPERUSER = "from django.contrib.auth.models import User; User.objects.update(i
 
 
 @contextmanager
-def running_platform(runtimes: str, database_url: str | None) -> Iterator[Platform]:
-    platform = Platform(Path(tempfile.mkdtemp(prefix="tl-chaos-")), database_url, runtimes)
+def running_platform(runtimes: str, database_url: str | None, settings: Mapping[str, str] = NONE) -> Iterator[Platform]:
+    platform = Platform(Path(tempfile.mkdtemp(prefix="tl-chaos-")), database_url, runtimes, settings=settings)
     try:
         platform.start()
         yield platform

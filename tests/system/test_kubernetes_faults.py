@@ -25,6 +25,7 @@ from workers.drivers.kubernetes.connection import Cluster as Connection
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.timeout(240)]
 AWAY_SECONDS = 20
+GRACE_SECONDS = 20  # of adoption: a worker that takes longer to start has lost what it had
 QUOTA = "for-tests"
 
 
@@ -37,7 +38,8 @@ def field() -> Iterator[Ground]:
 
 @pytest.fixture(scope="module")
 def stack(field: Ground) -> Iterator[RunningStack]:
-    with run_stack("kubernetes", TOWLINE_SLOTS="12", **field.environment) as running:
+    grace = {"TOWLINE_ADOPTION_GRACE_SECONDS": str(GRACE_SECONDS)}
+    with run_stack("kubernetes", TOWLINE_SLOTS="12", **grace, **field.environment) as running:
         running.image = field.image
         yield running
 
@@ -90,21 +92,21 @@ def test_an_api_server_that_hangs_ends_no_job(stack: RunningStack, field: Ground
         assert kinds.count("engine_away") == kinds.count("engine_back")
 
 
+@pytest.mark.parametrize(("leave", "come_back"), [("stop_api", "start_api"), ("hang_api", "wake_api")])
 def test_a_worker_that_starts_while_the_api_server_is_away_adopts_what_it_had(
-    stack: RunningStack, field: Ground
+    leave: str, come_back: str, stack: RunningStack, field: Ground
 ) -> None:
-    job = begun(stack, *counting(250))
+    job = begun(stack, *counting(450))
     (pod,) = field.pods(job)
-    field.breakable.do("stop_api")
+    field.breakable.do(leave)
     try:
-        before = stack.pid_of("run")
-        os.kill(before, signal.SIGKILL)
-        eventually(lambda: "adopted" in stack.events(job), 40)
-        eventually(passes(12), 15)  # longer than the grace of adoption
+        os.kill(stack.pid_of("run"), signal.SIGKILL)
+        eventually(lambda: "adopted" in stack.events(job), GRACE_SECONDS + 15)
+        eventually(passes(GRACE_SECONDS // 5), GRACE_SECONDS)
         assert stack.job(job["id"])["state"] == "running"
     finally:
-        field.breakable.do("start_api")
-    ran_once(stack, field, job, 250)
+        field.breakable.do(come_back)
+    ran_once(stack, field, job, 450)
     assert list(field.begun(job).values()) == [[pod["metadata"]["uid"]]]
 
 

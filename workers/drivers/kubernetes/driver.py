@@ -33,6 +33,9 @@ from workers.drivers.protocol import (
 
 DEFAULTS = Options()
 LOG_PATIENCE_SECONDS = 10  # with a kubelet that answers and does not find the log: it or its runtime is being started
+# Who it is, is asked first of all, by a worker that has just started: one that hangs must not keep it from the jobs that
+# it had, on this cluster and on others.
+WHO_SECONDS = 5.0
 SLOW = timedelta(seconds=3)  # a pod that has a node and has not begun after that: its events say why
 
 
@@ -137,7 +140,7 @@ class KubernetesDriver:
 
     def probe(self) -> Engine:
         with asking("tell about itself"):
-            version = self._cluster.request("GET", "/version")
+            version = self._cluster.request("GET", "/version", read_seconds=WHO_SECONDS)
             return engine_of(self._namespace(), version, self._nodes(), self._options.gpu_resource)
 
     def usage(self, handle: Handle) -> Usage | None:
@@ -190,7 +193,8 @@ class KubernetesDriver:
         return self._id
 
     def _namespace(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._cluster.request("GET", f"/api/v1/namespaces/{self._options.namespace}")
+        path = f"/api/v1/namespaces/{self._options.namespace}"
+        found: Mapping[str, Any] = self._cluster.request("GET", path, read_seconds=WHO_SECONDS)
         return found
 
     def _nodes(self) -> list[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""Pods and the workers that keep them: at each failpoint one dies; both die; one never comes back. One pod ran, once, to its end."""
+"""Pods, and workers that die: at each failpoint one; both; one for good. Each pod ran once, to its end, and every line is kept."""
 
 from __future__ import annotations
 

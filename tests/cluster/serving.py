@@ -82,7 +82,8 @@ class Server:
         if (told := discover(path)) is not None:
             return web.json_response(told)
         if path.startswith(METRICS):
-            return web.json_response(measure(self.store, self.logs.node, path.removeprefix(METRICS)))
+            labelled = request.query.get("labelSelector", "")
+            return web.json_response(measure(self.store, self.logs.node, path.removeprefix(METRICS), labelled))
         query = dict(request.query)
         asked = parse(request.method, request.path, watching=query.get("watch") in ("true", "1"))
         self.api.allow(asked)

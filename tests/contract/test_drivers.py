@@ -14,6 +14,7 @@ import pytest
 from tests.contract.conftest import SpecMaker
 from tests.contract.following import follow, is_running, judged, read, run, text, until_over, until_said, verdict_of
 from tests.contract.harness import Harness
+from tests.stack import eventually
 from workers.drivers.protocol import Driver, Metered, Mount, Phase, Refused
 
 FLOOD = 20_000
@@ -226,7 +227,7 @@ def test_usage_is_near_what_is_allocated(driver: Driver, spec: SpecMaker) -> Non
     assert isinstance(driver, Metered)
     handle = driver.start(spec("x=$(head -c 50000000 /dev/zero | tr '\\000' x); echo held; sleep 60 & wait"))
     until_said(driver, handle, b"held")
-    used = driver.usage(handle)
+    used = eventually(lambda: driver.usage(handle), 60)
     assert used
     assert 40_000_000 < used.memory_bytes <= used.memory_peak_bytes < 220_000_000
     assert used.cpu_seconds > 0

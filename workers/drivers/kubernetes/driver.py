@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.verdicts import Verdict
 from workers.drivers.kubernetes import judge, logs, observe
-from workers.drivers.kubernetes.connection import ApiError, Cluster, Forbidden, asking
+from workers.drivers.kubernetes.connection import Cluster, Forbidden, asking
 from workers.drivers.kubernetes.ending import Ending
 from workers.drivers.kubernetes.engine import engine_id, engine_of
 from workers.drivers.kubernetes.evidence import Evidence, Inquiry
@@ -16,7 +16,7 @@ from workers.drivers.kubernetes.options import Options
 from workers.drivers.kubernetes.pods import Pods, namespace_of
 from workers.drivers.kubernetes.sight import Glance, Sight
 from workers.drivers.kubernetes.start import Starter
-from workers.drivers.kubernetes.usage import Meter, sample_of
+from workers.drivers.kubernetes.usage import Meter, Metrics
 from workers.drivers.output import Missing, Output
 from workers.drivers.protocol import (
     Consent,
@@ -65,7 +65,7 @@ class KubernetesDriver:
         self._starter = Starter(self._cluster, self._pods, options)
         self._ending = Ending(self._cluster, self._pods, gone_seconds)
         self._inquiry = Inquiry(self._cluster)
-        self._meter = Meter()
+        self._metrics, self._meter = Metrics(self._cluster), Meter()
         self._id: str | None = None
 
     def start(self, spec: ContainerSpec, consent: Consent = unasked) -> Handle:
@@ -150,11 +150,8 @@ class KubernetesDriver:
             seen = None if pod is None or gone else observe.observe(pod, handle.place)
             if seen is None or seen.phase is not Phase.RUNNING or seen.started_at is None:
                 return None
-            path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{namespace_of(handle)}/pods/{handle.name}"
-            try:
-                return self._meter.read(handle.uid, sample_of(self._cluster.request("GET", path)), seen.started_at)
-            except (ApiError, Forbidden):  # no metrics server; none of this pod yet; no right to ask it
-                return None
+            sample = self._metrics.of(namespace_of(handle), handle.name)
+            return None if sample is None else self._meter.read(handle.uid, sample, seen.started_at)
 
     def _followed(self, handle: Handle, after: str | None, glance: Glance) -> Iterator[Output]:
         try:

@@ -84,7 +84,9 @@ class Ground:
 
     @property
     def environment(self) -> dict[str, str]:
+        """With what else is set of the runtime: who runs a platform may leave all of the tests' own settings out."""
         return {
+            **{key: text for key, text in os.environ.items() if key.startswith("TOWLINE_KUBERNETES_")},
             "KUBECONFIG": str(self.kubeconfig),
             "TOWLINE_KUBERNETES_NAMESPACE": self.namespace,
             "TOWLINE_DEMO_IMAGE": self.image,

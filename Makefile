@@ -38,7 +38,7 @@ test-sqlite: .venv/.dev
 	$(BIN)/python -m pytest --database sqlite $(ARGS)
 
 # What says nothing of the database ran with the other one: drivers, drills, engines that stop, images.
-ONCE_ONLY := test_drills test_engine_faults test_image test_compose
+ONCE_ONLY := test_drills test_engine_faults test_kubernetes_faults test_kubernetes_disruptions test_image test_compose
 test-postgres: .venv/.dev
 	$(BIN)/python -m pytest --database postgres tests/flows tests/system tests/browser tests/chaos/test_chaos.py $(ONCE_ONLY:%=--ignore=tests/system/%.py) $(ARGS)
 

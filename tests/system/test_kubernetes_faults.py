@@ -26,7 +26,7 @@ from workers.drivers.kubernetes.connection import Cluster as Connection
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.timeout(240)]
 AWAY_SECONDS = 20
 GRACE_SECONDS = 20  # of adoption: a worker that takes longer to start has lost what it had
-UNREADABLE_SECONDS = 12  # a log that the kubelet can not read for so long is given up; one that we may not read is not
+DENIED_SECONDS = 12  # with the pod over by then
 QUOTA = "for-tests"
 
 
@@ -153,7 +153,7 @@ def test_who_may_not_read_logs_for_a_while_reads_them_later(stack: RunningStack,
     field.breakable.do("drop_streams")
     eventually(lambda: field.pods(job)[0]["status"]["phase"] == "Succeeded", 30)
     read = stack.job(job["id"])["log"]["lines"]
-    eventually(passes(UNREADABLE_SECONDS), 20)
+    eventually(passes(DENIED_SECONDS), 20)
     shown = stack.job(job["id"])
     assert (shown["state"], shown["log"]["lines"]) == ("running", read)
     assert read < 40

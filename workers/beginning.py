@@ -56,25 +56,25 @@ class Notice:
 
 
 class Line:
-    """The cluster's own queue: whether the attempt stands in it, and for how long it may."""
+    """The cluster's own queue: whether the attempt stands in it (`is_in`), and for how long it may."""
 
     def __init__(self, grip: Grip) -> None:
         self.grip = grip
-        self._is_in = False
+        self.is_in = False
         self._late_at = 0.0  # when to ask again whether it has waited for too long
         self._size_at = 0.0  # and how big the cluster is
         self._fits = False
 
     def look(self, holdup: Holdup | None) -> None:
-        was_in, self._is_in = self._is_in, holdup is not None and holdup.for_room and self._is_the_clusters()
-        if self._is_in:
+        was_in, self.is_in = self.is_in, holdup is not None and holdup.for_room and self._is_the_clusters()
+        if self.is_in:
             self.grip.deadlines.queued()
         elif was_in:  # for whoever goes on with it: only now has its worker really taken it up
             self.grip.write(claimed_at=Now())
 
     def too_long(self) -> Verdict | None:
         """The verdict on it, once its queue time-out is over."""
-        if not self._is_in or time.monotonic() < self._late_at:
+        if not self.is_in or time.monotonic() < self._late_at:
             return None
         self._late_at = time.monotonic() + LATER_SECONDS
         late = Job.objects.filter(pk=self.grip.attempt.job_id, queue_until__lt=Now())

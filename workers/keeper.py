@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 VERSION = "0.1.0"
 SWEEP_SECONDS = 60.0
 LEAVE_SECONDS = 10.0
+TIDY_SECONDS = 10.0
 Launch = Callable[[int, uuid.UUID, str], object]
 
 
@@ -218,13 +219,15 @@ class Keeper(threading.Thread):
                 self._launch(pk, offered[pk], self.worker)
 
     def _tidy(self) -> None:
-        """Remove containers of ended attempts that whoever ended them could not."""
+        """Remove containers of ended attempts that whoever ended them could not: in turn, as some may be stuck for long."""
+        until = time.monotonic() + TIDY_SECONDS
         for name, engine in self.engines.items():
             left = Attempt.objects.filter(
                 engine=engine.id, state__in=FINAL_ATTEMPT, claimed_at__isnull=False, removed_at=None
             ).exclude(pk__in=list(self._runs))
-            for attempt in left[:100]:
-                self._remove(attempt, name)
+            for attempt in left.order_by("?")[:100]:
+                if time.monotonic() < until:
+                    self._remove(attempt, name)
 
     def _sweep(self) -> None:
         """Now and then, containers that no attempt stands behind. One that can't be swept now is swept later."""

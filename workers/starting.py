@@ -84,7 +84,7 @@ class Starter:
             raise Ended(Ending(AttemptState.CANCELLED, None, cancelled_by(self.attempt.job.cancel_requested_by)))
         if (verdict := self._line.too_long()) is not None:
             raise Ended(Ending(AttemptState.FAILED, None, verdict))
-        if self.grip.deadlines.start_is_over():
+        if not self._line.is_in and self.grip.deadlines.start_is_over():
             raise Ended(Ending(AttemptState.FAILED, None, self._too_late()))
 
     def _too_late(self) -> Verdict:
@@ -148,7 +148,9 @@ class Starter:
             settings.TOWLINE.TOWLINE_LABELS,
             settings.TOWLINE.TOWLINE_REGION,
         )
-        return self.grip.driver.start(spec, self._consent)
+        handle = self.grip.driver.start(spec, self._consent)
+        self._line.look(None)
+        return handle
 
     def _give_secrets(self) -> None:
         """Once an attempt: a container that somebody before us made has the values that were written down then."""
@@ -165,7 +167,12 @@ class Starter:
         )
         for attempt in earlier.exclude(claimed_at=None):
             self._may_start()
-            remove_container(attempt, self.grip.driver, self.attempt.worker)
+            try:
+                remove_container(attempt, self.grip.driver, self.attempt.worker)
+            except Unavailable as error:
+                if not isinstance(self.grip.driver, Withdrawable):
+                    raise
+                raise HeldUp(_not_gone(attempt, error)) from error
 
     def _consent(self, handle: Handle | None) -> None:
         """At the last moment, with the driver's lock held, from the database: what is cancelled, or not ours, must not start.
@@ -239,3 +246,10 @@ class Starter:
         """An earlier write of ours was committed though its answer got lost."""
         ours = Attempt.objects.filter(pk=self.attempt.pk, fence=self.grip.fence)
         return ours.filter(state=AttemptState.RUNNING).exists()
+
+
+def _not_gone(earlier: Attempt, error: Unavailable) -> Holdup:
+    """A container that a cluster can't prove to be gone: the next one waits, for as long as it takes."""
+    detail = f"The container of attempt {earlier.number} is not certain to be gone: {error}."
+    remedy = "See to the node; once it is off for good, delete its node object, or taint it node.kubernetes.io/out-of-service."
+    return Holdup("unschedulable", detail, Verdict("engine_unavailable", detail, (), remedy), for_room=True)

@@ -85,16 +85,18 @@ def test_a_kubelet_that_is_restarted_changes_nothing(stack: RunningStack, field:
 
 
 def test_a_pod_of_a_lost_node_is_tried_again_once_it_is_certainly_gone(stack: RunningStack, field: Ground) -> None:
-    """Marked for deletion is not gone: its program may still run, so nothing else is started under that job."""
-    job = begun(stack, *SECOND_ENDS, retry=AGAIN)
+    """Given up by the cluster is a verdict, and not gone: its program may still run, so the next try waits, and says so."""
+    job = begun(stack, *SECOND_ENDS, retry=AGAIN, timeouts={"grace": 1, "start": 8})
     (old,) = field.pods(job)
     field.breakable.do("stop_kubelet")
     try:
         eventually(lambda: "deletionTimestamp" in field.pods(job)[0]["metadata"], MARKED_SECONDS + 20)
-        eventually(passes(3), 5)
         assert "out_of_sight" in stack.events(job)
+        assert "attempt 1" in waiting(stack, job, "unschedulable", 60)
+        assert [one["verdict"] and one["verdict"]["code"] for one in attempts(stack, job)] == ["node_lost", None]
+        eventually(passes(9), 12)  # longer than a start may take
         assert [pod["metadata"]["uid"] for pod in field.pods(job)] == [old["metadata"]["uid"]]
-        assert (stack.job(job["id"])["state"], len(attempts(stack, job))) == ("running", 1)
+        assert stack.job(job["id"])["state"] == "assigned"
     finally:
         field.breakable.do("start_kubelet")
     failed_once_then_ran(stack, field, job, "node_lost")

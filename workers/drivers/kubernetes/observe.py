@@ -1,7 +1,8 @@
 """From a pod's JSON to observations. Pure.
 
-A pod is over when it says so *and* nothing of it can still run: `Succeeded` may come before the container's end does, and a
-machine that is lost leaves `running` behind. Behind the scheduling gate it was never started. What lies between is pending.
+A pod is over when it says so *and* nothing of it can still run: `Succeeded` may come before the container's end does. A machine
+that is lost leaves `running` behind: that is over once the cluster has given up the machine. Behind the scheduling gate it was
+never started. What lies between is pending.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ OUR_LABELS = (LABEL_INSTALLATION, LABEL_JOB, LABEL_ATTEMPT)
 OVER = ("Succeeded", "Failed")
 SETTLED = timedelta(seconds=5)  # what a container's end may come later than its pod's
 OVERDUE = timedelta(seconds=30)  # of a machine that was to end a pod by now
+LEFT_BEHIND = timedelta(seconds=10)  # the same of one that was given up by the cluster with its machine
+GIVEN_UP = "DeletionByTaintManager"
 OOM_KILLED = "OOMKilled"
 STATUS_UNKNOWN, USED_TO_RUN = "ContainerStatusUnknown", "used to be Running"
 _KEPT_OF_METADATA = (
@@ -73,6 +76,8 @@ def phase_of(pod: Mapping[str, Any], now: datetime) -> Phase:
         return Phase.EXITED if _is_over(pod, now) else Phase.RUNNING
     if pod["spec"].get("schedulingGates"):
         return Phase.CREATED
+    if _is_left_behind(pod, now):
+        return Phase.EXITED
     # One that has ended is not over before its pod says so too: only then is it known why.
     return Phase.RUNNING if state.get("running") or _started_at(pod) or _is_unknown(pod) else Phase.PENDING
 
@@ -156,6 +161,17 @@ def _was_given_up(pod: Mapping[str, Any]) -> bool:
     """Whether it was the node controller that took `Ready` back: it leaves what the node said of the containers."""
     ready, containers = _condition(pod, "Ready"), _condition(pod, "ContainersReady")
     return (ready or {}).get("status") == "False" and (containers or {}).get("status") == "True"
+
+
+def _is_left_behind(pod: Mapping[str, Any], now: datetime) -> bool:
+    """Whether the cluster itself has given it up with its node, and waited in vain for the node to end it.
+
+    It may run there all the same: nobody gets its name before it is certainly gone.
+    """
+    told = _condition(pod, "DisruptionTarget") or {}
+    end_by = moment(pod["metadata"].get("deletionTimestamp"))
+    is_given_up = told.get("status") == "True" and told.get("reason") == GIVEN_UP
+    return is_given_up and end_by is not None and now - end_by > LEFT_BEHIND
 
 
 def _exit_code(pod: Mapping[str, Any], ended: Mapping[str, Any]) -> int | None:

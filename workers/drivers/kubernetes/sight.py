@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from workers.drivers.kubernetes.observe import phase_of
+from workers.drivers.kubernetes.observe import GIVEN_UP, phase_of
 from workers.drivers.kubernetes.pods import Pods, namespace_of
 from workers.drivers.kubernetes.reading import condition, text
 from workers.drivers.protocol import Handle, Phase
-
-GIVEN_UP = "DeletionByTaintManager"  # what became of its node is not waited for any more
 
 
 class Sight:

@@ -37,10 +37,10 @@ test: test-sqlite test-postgres ## all tests, on SQLite and on PostgreSQL
 test-sqlite: .venv/.dev
 	$(BIN)/python -m pytest --database sqlite $(ARGS)
 
-# What says nothing of the database ran with the other one: drivers, drills, engines that stop, images.
-ONCE_ONLY := test_drills test_engine_faults test_kubernetes_faults test_kubernetes_disruptions test_image test_compose
+# What says nothing of the database ran with the other one: drivers, drills, engines and clusters that stop, pages, images.
+ONCE_ONLY := drills engine_faults docker_jobs kubernetes_faults kubernetes_disruptions kubernetes_queue two_clusters commands_suite readme
 test-postgres: .venv/.dev
-	$(BIN)/python -m pytest --database postgres tests/flows tests/system tests/browser tests/chaos/test_chaos.py $(ONCE_ONLY:%=--ignore=tests/system/%.py) $(ARGS)
+	$(BIN)/python -m pytest --database postgres tests/flows tests/system tests/chaos/test_chaos.py $(ONCE_ONLY:%=--ignore=tests/system/test_%.py) $(ARGS)
 
 check: .venv/.dev chart ## format, lint, types, import contracts, migrations, chart, container and shell linters
 	$(BIN)/ruff format --check .

@@ -84,7 +84,7 @@ class Ways:
             "image": self.image,
             "command": command,
             "runtime": "kubernetes",
-            "resources": {"cpus": 0.01, "memory": "16Mi"},
+            "resources": {"cpus": 0.01, "memory": "64Mi"},
         }
         return str(self.http.post("/jobs/", json=job).raise_for_status().json()["id"])
 

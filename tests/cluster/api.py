@@ -16,7 +16,7 @@ from .store import Object, Store
 
 USER = "system:serviceaccount:towline:worker"
 VERSION = {
-    "major": "1", "minor": "36", "gitVersion": "v1.36.0", "gitCommit": "0" * 40, "gitTreeState": "clean",
+    "major": "1", "minor": "36", "gitVersion": "v1.36.0+emulated", "gitCommit": "0" * 40, "gitTreeState": "clean",
     "buildDate": "2026-04-22T00:00:00Z", "goVersion": "go1.26", "compiler": "gc", "platform": "linux/amd64",
 }  # fmt: skip
 

@@ -30,7 +30,7 @@ def _browser() -> str | None:
 
 
 def _kubernetes() -> str | None:
-    from tests.contract.kubernetes_harness import real_kubeconfig
+    from tests.cluster.real import real_kubeconfig
 
     return None if real_kubeconfig() else "TOWLINE_TEST_KUBECONFIG names no cluster"
 

@@ -1,9 +1,4 @@
-"""The contract suite on pods: of the emulated cluster, or of a real one.
-
-`TOWLINE_TEST_KUBECONFIG` names the file of a real one, `TOWLINE_TEST_NAMESPACE` a namespace of it where tests may make pods
-and Secrets (`towline-jobs`), `TOWLINE_TEST_IMAGE` an image with a busybox that its nodes have. It is used where tests are
-marked `kubernetes`; nothing else is. With `TOWLINE_REQUIRE=kubernetes`, `KUBECONFIG` does as well.
-"""
+"""The contract suite on pods: of the emulated cluster; where tests are marked `kubernetes`, of a real one."""
 
 from __future__ import annotations
 
@@ -15,10 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.real import real_cluster
 from tests.contract.harness import MissingError
 from workers.drivers.protocol import ContainerSpec, Driver, Handle
 
-IMAGE = "docker.io/library/busybox:test"
 NAMESPACE = "towline-jobs"
 SOURCE = """
 import os
@@ -27,12 +22,6 @@ from workers.drivers.kubernetes.driver import KubernetesDriver
 from workers.drivers.kubernetes.options import Options
 driver = KubernetesDriver(context=None, options=Options(namespace={namespace!r}))
 """
-
-
-def real_kubeconfig() -> str | None:
-    """Of a cluster that was meant for tests: KUBECONFIG alone may be of any, and counts only where one is required."""
-    required = "kubernetes" in os.environ.get("TOWLINE_REQUIRE", "").split(",")
-    return os.environ.get("TOWLINE_TEST_KUBECONFIG") or (os.environ.get("KUBECONFIG") if required else None)
 
 
 class KubernetesHarness:
@@ -56,10 +45,9 @@ class KubernetesHarness:
 
     @classmethod
     def of_real_cluster(cls) -> KubernetesHarness:
-        if not (told := real_kubeconfig()):
+        if (found := real_cluster()) is None:
             raise MissingError("TOWLINE_TEST_KUBECONFIG names no cluster")
-        image = os.environ.get("TOWLINE_TEST_IMAGE", IMAGE)
-        return cls(Path(told), image, os.environ.get("TOWLINE_TEST_NAMESPACE", NAMESPACE))
+        return cls(found.kubeconfig, found.image, found.namespace)
 
     def another(self) -> Driver:
         made: Driver = self.make_driver(context=None, options=self.options, silence_seconds=3)

@@ -21,7 +21,7 @@ import httpx
 
 from tests.stack import FINAL, IMAGE, ROOT, eventually
 
-TOWLINE = os.environ.get("TOWLINE_TEST_IMAGE", "towline:latest")
+TOWLINE = os.environ.get("TOWLINE_TEST_PLATFORM", "towline:latest")
 SERVERS = os.environ.get("TOWLINE_TEST_SERVERS", "towline/servers:12")
 FILES = ("compose.yaml",)
 BEHIND_A_PROXY = (*FILES, "compose.socket-proxy.yaml")

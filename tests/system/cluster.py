@@ -1,8 +1,4 @@
-"""The cluster that system tests of the Kubernetes runtime go to: the emulated one, or a real one where that is asked for.
-
-`TOWLINE_REQUIRE=kubernetes` with a `KUBECONFIG` means the real one; `TOWLINE_TEST_IMAGE` is an image with a shell that its
-nodes have, `TOWLINE_KUBERNETES_NAMESPACE` a namespace that `charts/rbac.yaml` was applied to.
-"""
+"""The cluster that system tests of the Kubernetes runtime go to: the emulated one, or a real one where that is meant."""
 
 from __future__ import annotations
 
@@ -18,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.process import Cluster
+from tests.cluster.real import reaching, real_cluster
 from tests.stack import RunningStack
 from workers.drivers.kubernetes.connection import Cluster as Connection
 from workers.drivers.kubernetes.driver import KubernetesDriver
@@ -25,7 +22,6 @@ from workers.drivers.kubernetes.options import Options
 from workers.drivers.protocol import Unavailable
 
 IMAGE = "towline/demo:1"
-REAL_IMAGE = "docker.io/library/busybox:test"
 PODS = {"resource": "pods", "subresource": ""}
 LOGS = {"resource": "pods", "subresource": "log"}
 
@@ -120,24 +116,16 @@ class Ground:
         return found
 
 
-def wants_a_real_one() -> bool:
-    return "kubernetes" in os.environ.get("TOWLINE_REQUIRE", "").split(",") and bool(os.environ.get("KUBECONFIG"))
-
-
 @contextmanager
 def ground(*options: str) -> Iterator[Ground]:
     """`options` are of `python -m tests.cluster`. KUBECONFIG leads there meanwhile."""
-    if wants_a_real_one():
-        namespace = os.environ.get("TOWLINE_KUBERNETES_NAMESPACE", "towline-jobs")
-        yield Ground(Path(os.environ["KUBECONFIG"]), os.environ.get("TOWLINE_TEST_IMAGE", REAL_IMAGE), namespace, None)
+    if (real := real_cluster()) is not None:
+        with reaching(real.kubeconfig):
+            yield Ground(real.kubeconfig, real.image, real.namespace, None)
         return
-    before = os.environ.get("KUBECONFIG")
-    with tempfile.TemporaryDirectory(prefix="tl-cluster-") as folder, Cluster(Path(folder), *options) as cluster:
-        os.environ["KUBECONFIG"] = str(cluster.kubeconfig)
-        try:
-            yield Ground(cluster.kubeconfig, IMAGE, "towline-jobs", cluster)
-        finally:
-            if before is None:
-                del os.environ["KUBECONFIG"]
-            else:
-                os.environ["KUBECONFIG"] = before
+    with (
+        tempfile.TemporaryDirectory(prefix="tl-cluster-") as folder,
+        Cluster(Path(folder), *options) as cluster,
+        reaching(cluster.kubeconfig),
+    ):
+        yield Ground(cluster.kubeconfig, IMAGE, "towline-jobs", cluster)

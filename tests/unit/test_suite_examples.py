@@ -73,10 +73,11 @@ def test_an_example_may_wait_only_for_what_it_names() -> None:
     assert not EXPECT.may_wait_for("unschedulable", "gpu")
 
 
-def test_a_peak_that_is_not_told_is_missed_only_where_it_must_be() -> None:
-    untold = replace(FINE, peak_bytes=None)
-    assert complaints(replace(EXPECT, peak_where_told=True), untold) == []
-    assert complaints(replace(EXPECT, peak_where_told=True), replace(FINE, peak_bytes=1)) != []
+@pytest.mark.parametrize(("line", "fine"), [("peak 97 MiB", True), ("peak 0 MiB", True), ("peak 30 MiB", False)])
+def test_a_job_may_tell_its_own_peak(line: str, *, fine: bool) -> None:
+    expect = replace(EXPECT, lines=5, peak_line=r"^peak (\d+) MiB$")
+    seen = replace(FINE, output=[*FINE.output[:-1], line, "done"], peak_bytes=1)
+    assert (complaints(expect, seen) == []) is fine
 
 
 def test_an_unknown_example_is_answered_with_the_known_ones() -> None:

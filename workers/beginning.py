@@ -36,7 +36,8 @@ class Notice:
     def __init__(self, grip: Grip) -> None:
         self.grip = grip
         self.attempt = grip.attempt
-        self._shown = ("", "")
+        # Whoever had the attempt before may have left word.
+        self._shown = (grip.attempt.job.waiting_reason, grip.attempt.job.waiting_detail)
 
     def show(self, holdup: Holdup | None) -> None:
         """Nothing when nothing is wrong."""
@@ -93,12 +94,14 @@ class Line:
 
 
 class Beginning:
-    def __init__(self, grip: Grip, handle: Handle) -> None:
+    """`notice` and `line` are those of what came before it: the runtime may have had no room even to take it."""
+
+    def __init__(self, grip: Grip, handle: Handle, notice: Notice, line: Line) -> None:
         self.grip = grip
         self.attempt = grip.attempt
         self.handle = handle
-        self._notice = Notice(grip)
-        self._line = Line(grip)
+        self._notice = notice
+        self._line = line
 
     def wait(self) -> Observation:
         """What is seen of it once it is pending no more. Raises Ended when it was taken back, Left, or `Unavailable`."""

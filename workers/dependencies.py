@@ -49,8 +49,6 @@ def _end(link: Dependency) -> bool:
         data={"on": str(link.on_id)},
         verdict=verdict.as_json(),
         verdict_code=verdict.code,
-        waiting_reason="",
-        waiting_detail="",
     )
 
 

@@ -120,7 +120,7 @@ class Starter:
 
     def _has_begun(self, handle: Handle) -> bool:
         """Waits until it has, or never will: then it is over, or gone, and what follows finds out why."""
-        seen = Beginning(self.grip, handle).wait()
+        seen = Beginning(self.grip, handle, self._notice, self._line).wait()
         self.attempt.image_digest = self.attempt.image_digest or seen.image_digest
         return seen.phase is Phase.RUNNING or seen.started_at is not None
 
@@ -149,6 +149,7 @@ class Starter:
             settings.TOWLINE.TOWLINE_REGION,
         )
         handle = self.grip.driver.start(spec, self._consent)
+        self._held = None
         self._line.look(None)
         return handle
 

@@ -24,9 +24,9 @@ from workers.drivers.kubernetes import attachment
 from workers.drivers.kubernetes.attachment import FOLDER, SCRIPT, STDIN, literal
 from workers.drivers.kubernetes.identity import container_context, identity_of
 from workers.drivers.kubernetes.options import Options
+from workers.drivers.kubernetes.reading import JOB
 from workers.drivers.protocol import ContainerSpec, Refused
 
-CONTAINER = "job"
 GATE = "towline.io/consent"
 ASKED = "towline.io/asked-to-end"  # an annotation: its deadline is not one of time, somebody of ours set it to end it
 LABEL_NETWORK = "towline.network"
@@ -112,7 +112,7 @@ def _placement(spec: ContainerSpec, options: Options) -> dict[str, Any]:
 def _container(spec: ContainerSpec, options: Options, secret: str) -> dict[str, Any]:
     amounts = _resources(spec, options)
     return {
-        "name": CONTAINER,
+        "name": JOB,
         "image": spec.image,
         "imagePullPolicy": options.pull_policy,
         # Of a program that can't even be executed, runtimes tell in the output alone.

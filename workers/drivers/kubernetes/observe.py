@@ -7,12 +7,12 @@ never started. What lies between is pending.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from workers.drivers.kubernetes.holdup import holdup
-from workers.drivers.kubernetes.manifest import CONTAINER
+from workers.drivers.kubernetes.reading import JOB, condition, job_status, part, parts
 from workers.drivers.protocol import LABEL_ATTEMPT, LABEL_INSTALLATION, LABEL_JOB, Handle, Observation, Phase
 
 NAME = "kubernetes"
@@ -96,7 +96,7 @@ def unreachable(pod: Mapping[str, Any], node: Mapping[str, Any] | None, now: dat
     where = pod["spec"].get("nodeName")
     if not where:
         return ""
-    if node is not None and (unready := _condition(node, "Ready")) and unready.get("status") != "True":
+    if node is not None and (unready := condition(node, "Ready")) and unready.get("status") != "True":
         return str(unready.get("message") or f"The node {where} is not ready.")
     if _is_unknown(pod):
         return f"The state of the pod can't be obtained from the node {where}."
@@ -135,7 +135,9 @@ def _is_over(pod: Mapping[str, Any], now: datetime) -> bool:
         return True
     if pod["status"]["phase"] == "Failed":
         return not state.get("running")
-    since = max((moment(each.get("lastTransitionTime")) or now for each in _conditions(pod)), default=None)
+    since = max(
+        (moment(each.get("lastTransitionTime")) or now for each in parts(pod.get("status"), "conditions")), default=None
+    )
     return since is not None and now - since > SETTLED
 
 
@@ -144,7 +146,7 @@ def _started_at(pod: Mapping[str, Any]) -> datetime | None:
 
     The node says the same of one that waited for its image; what never was a container has no id.
     """
-    status, state = _status(pod), _state(pod)
+    status, state = job_status(pod), _state(pod)
     ended = state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
     told = moment((state.get("running") or ended).get("startedAt"))
     if told or ended.get("reason") != STATUS_UNKNOWN:
@@ -159,8 +161,8 @@ def _is_unknown(pod: Mapping[str, Any]) -> bool:
 
 def _was_given_up(pod: Mapping[str, Any]) -> bool:
     """Whether it was the node controller that took `Ready` back: it leaves what the node said of the containers."""
-    ready, containers = _condition(pod, "Ready"), _condition(pod, "ContainersReady")
-    return (ready or {}).get("status") == "False" and (containers or {}).get("status") == "True"
+    ready, containers = condition(pod, "Ready"), condition(pod, "ContainersReady")
+    return ready.get("status") == "False" and containers.get("status") == "True"
 
 
 def _is_left_behind(pod: Mapping[str, Any], now: datetime) -> bool:
@@ -168,7 +170,7 @@ def _is_left_behind(pod: Mapping[str, Any], now: datetime) -> bool:
 
     It may run there all the same: nobody gets its name before it is certainly gone.
     """
-    told = _condition(pod, "DisruptionTarget") or {}
+    told = condition(pod, "DisruptionTarget")
     end_by = moment(pod["metadata"].get("deletionTimestamp"))
     is_given_up = told.get("status") == "True" and told.get("reason") == GIVEN_UP
     return is_given_up and end_by is not None and now - end_by > LEFT_BEHIND
@@ -189,11 +191,11 @@ def _error(pod: Mapping[str, Any], ended: Mapping[str, Any]) -> str:
 
 def _digest(pod: Mapping[str, Any]) -> str:
     """Of the image that runs; of one that has other names too, nodes tell any of them, which is none of the job's."""
-    told = str(_status(pod).get("imageID") or "").rpartition("://")[2]
+    told = str(job_status(pod).get("imageID") or "").rpartition("://")[2]
     repository, _, digest = told.rpartition("@")
     if not repository:
         return told
-    asked = next((str(each["image"]) for each in pod["spec"]["containers"] if each["name"] == CONTAINER), "")
+    asked = next((str(each["image"]) for each in pod["spec"]["containers"] if each["name"] == JOB), "")
     return f"{repository}@{digest}" if repository == _repository(asked) else ""
 
 
@@ -208,21 +210,8 @@ def _repository(reference: str) -> str:
     return name if "." in registry or ":" in registry or registry == "localhost" else f"docker.io/{name}"
 
 
-def _status(pod: Mapping[str, Any]) -> Mapping[str, Any]:
-    listed = (pod.get("status") or {}).get("containerStatuses") or ()
-    return next((each for each in listed if each.get("name") == CONTAINER), {})
-
-
 def _state(pod: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _status(pod).get("state") or {}
-
-
-def _conditions(pod: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield from (pod.get("status") or {}).get("conditions") or ()
-
-
-def _condition(thing: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
-    return next((each for each in _conditions(thing) if each.get("type") == kind), None)
+    return part(job_status(pod), "state")
 
 
 def _without(whole: Mapping[str, Any], left_out: tuple[str, ...]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workers.drivers.kubernetes.answers import is_refusal
-from workers.drivers.kubernetes.reader import CONTAINER, READ_SECONDS, path_of
+from workers.drivers.kubernetes.reader import READ_SECONDS, path_of
+from workers.drivers.kubernetes.reading import JOB
 
 if TYPE_CHECKING:
     from workers.drivers.kubernetes.reader import Streaming
@@ -38,7 +39,7 @@ class Offer:
 
 
 def _takes(cluster: Streaming, pod: tuple[str, str], stream: str) -> bool:
-    query = {"container": CONTAINER, "stream": stream, "limitBytes": "1"}
+    query = {"container": JOB, "stream": stream, "limitBytes": "1"}
     try:
         with cluster.stream(path_of(pod), query=query, read_seconds=READ_SECONDS):
             return True

@@ -12,6 +12,7 @@ from workers.drivers.kubernetes.manifest import ASKED
 from workers.drivers.kubernetes.reading import (
     JOB,
     condition,
+    job_status,
     moment,
     named,
     number,
@@ -106,10 +107,6 @@ def read_ending(seen: Observation) -> Ending:
         out_of_memory=text(ended, "reason") == "OOMKilled" or (seen.oom_killed and name == JOB),
         error=seen.error,
     )
-
-
-def job_status(pod: Mapping[str, Any]) -> Mapping[str, Any]:
-    return named(parts(part(pod, "status"), "containerStatuses"), JOB)
 
 
 def deletion_asked_at(pod: Mapping[str, Any]) -> datetime | None:

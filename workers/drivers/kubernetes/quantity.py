@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-_AMOUNT = re.compile(r"([+-]?[0-9.]+)(?:[eE]([+-]?\d+)|([numkKMGTPE]i?)?)")
+_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i)?)", re.ASCII)
 _SCALES = {
     suffix: Decimal(1000) ** power for power, suffix in enumerate(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), -3)
 }
 _SCALES |= {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", 1)}
 
 
-def amount(text: str) -> float:
-    """0 for what is none."""
-    found = _AMOUNT.fullmatch(str(text).strip())
+def quantity(text: object) -> Decimal | None:
+    """None for what is none."""
+    found = _QUANTITY.fullmatch(str(text).strip())
     if found is None:
-        return 0.0
+        return None
     number, exponent, suffix = found.groups()
-    return float(
-        Decimal(number) * (Decimal(10) ** int(exponent) if exponent else _SCALES.get(suffix or "", Decimal(0)))
-    )
+    return Decimal(number) * (Decimal(10) ** int(exponent) if exponent else _SCALES[suffix or ""])
+
+
+def amount(text: object) -> float:
+    """0 for what is none."""
+    return float(quantity(text) or 0)

@@ -19,10 +19,10 @@ from workers.drivers.kubernetes.body import Body
 from workers.drivers.kubernetes.cursor import Cursor
 from workers.drivers.kubernetes.lines import Lines
 from workers.drivers.kubernetes.parking import Answer, Parking
+from workers.drivers.kubernetes.reading import JOB
 from workers.drivers.output import Batch, Missing, Output, Stream
 from workers.drivers.protocol import Phase, Unavailable, Unreadable
 
-CONTAINER = "job"
 WINDOWS = (256, 16 * 1024)  # lines: the kubelet finds the end of its file at no cost, and parses all that it serves
 SHORT_BYTES = 64 * 1024  # a log that is served whole as fast
 DOUBTFUL_BYTES = 64 * 1024  # what takes so long may have been cut off by the kubelet's end, which looks like its own
@@ -227,7 +227,7 @@ class LogReader:
         return self._ask(self._lines(window, live=True), window, live=True)
 
     def _ask(self, lines: Lines, window: int | None, *, live: bool) -> Answer:
-        query = {"container": CONTAINER, "timestamps": "true"}
+        query = {"container": JOB, "timestamps": "true"}
         if live:
             query["follow"] = "true"
         if window is not None:

@@ -55,6 +55,10 @@ def named(value: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
     return next((item for item in value if item.get("name") == name), {})
 
 
+def job_status(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    return named(parts(part(pod, "status"), "containerStatuses"), JOB)
+
+
 def condition(value: object, kind: str) -> Mapping[str, Any]:
     """The condition of this type in `status.conditions` of a pod or a node."""
     return next((item for item in parts(part(value, "status"), "conditions") if item.get("type") == kind), {})

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 
 from jobs.verdicts import Verdict
+from workers.drivers.kubernetes.quantity import quantity
 from workers.drivers.protocol import ContainerSpec, Holdup
 
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18} | {
-    f"{letter}i": 1024**power for power, letter in enumerate("KMGTPE", 1)
-}
 QUOTA = re.compile(
     r"exceeded quota: (?P<name>[^,]+), requested: (?P<asked>.*?), used: (?P<used>.*?), limited: (?P<limit>.*)"
 )
@@ -85,18 +82,6 @@ def _more(amount: str, limit: str) -> bool:
     """Whether this alone is over the limit; unknown is no."""
     a, b = quantity(amount), quantity(limit)
     return a is not None and b is not None and a > b
-
-
-def quantity(text: str) -> Decimal | None:
-    """A Kubernetes quantity such as `500m`, `2Gi`, `1e3`."""
-    found = re.fullmatch(r"([+-]?[\d.]+(?:[eE][+-]?\d{1,3})?)(m|[kMGTPE]|[KMGTPE]i)?", text.strip())
-    if found is None:
-        return None
-    try:
-        value = Decimal(found[1])
-    except InvalidOperation:
-        return None
-    return value / 1000 if found[2] == "m" else value * UNITS[found[2] or ""]
 
 
 def _out_of_range(found: re.Match[str], message: str) -> Verdict:

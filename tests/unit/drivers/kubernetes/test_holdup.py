@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jobs.verdicts import Verdict
 from workers.drivers.kubernetes.holdup import holdup, refusal
-from workers.drivers.kubernetes.refusals import quantity
+from workers.drivers.kubernetes.quantity import quantity
 from workers.drivers.protocol import ContainerSpec, Holdup
 
 SPEC = ContainerSpec("i-j-a1", {}, "demo:1")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.drivers.kubernetes.api import Answer, Api, Asked, served
+from tests.unit.drivers.kubernetes.namespace import Namespace
 
 Serve = Callable[[Callable[[Asked], Answer]], Api]
 
@@ -23,3 +24,14 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
             return api
 
         yield start
+
+
+@pytest.fixture
+def namespace() -> Namespace:
+    return Namespace()
+
+
+@pytest.fixture
+def api(serve: Serve, namespace: Namespace) -> Api:
+    """With one namespace, whose pods live as a test says."""
+    return serve(namespace)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.drivers.kubernetes.api import Answer, Api, Asked
-from tests.unit.drivers.kubernetes.conftest import Serve
 from tests.unit.drivers.kubernetes.namespace import Namespace
 from tests.unit.drivers.kubernetes.pods import spec
 from workers.drivers.kubernetes import ending
@@ -19,16 +18,6 @@ RUNNING = {
     "containerStatuses": [{"name": "job", "state": {"running": {"startedAt": "2026-11-21T21:46:11Z"}}}],
 }
 ENDED = {"phase": "Failed", "containerStatuses": [{"name": "job", "state": {"terminated": {"exitCode": 3}}}]}
-
-
-@pytest.fixture
-def namespace() -> Namespace:
-    return Namespace()
-
-
-@pytest.fixture
-def api(serve: Serve, namespace: Namespace) -> Api:
-    return serve(namespace)
 
 
 @pytest.fixture

@@ -19,16 +19,6 @@ WANTED = spec(env={"TOKEN": "hush"}, secret_env=frozenset({"TOKEN"}), command=("
 
 
 @pytest.fixture
-def namespace() -> Namespace:
-    return Namespace()
-
-
-@pytest.fixture
-def api(serve: Serve, namespace: Namespace) -> Api:
-    return serve(namespace)
-
-
-@pytest.fixture
 def driver(api: Api) -> KubernetesDriver:
     return KubernetesDriver(options=Options(namespace="jobs"))
 

@@ -11,6 +11,7 @@ from rest_framework.reverse import reverse
 from jobs.logs.records import STREAMS
 from jobs.models import Attempt, Event, Job
 from jobs.waiting import waiting
+from tracing.identity import trace_hex
 
 SPEC_FIELDS = (
     "name", "project", "image", "command", "entrypoint", "script", "env", "working_dir", "user", "stdin", "tty", "runtime",
@@ -104,7 +105,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
         return (job.current_attempt or Attempt()).log_facts()
 
     def get_trace_id(self, job: Job) -> str | None:
-        return None
+        return trace_hex(job.trace_id) if job.trace_id else None
 
     def get_group(self, job: Job) -> str | None:
         return None

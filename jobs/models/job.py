@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
@@ -13,6 +14,7 @@ from uuid6 import uuid7
 from jobs.clock import Now
 from jobs.spec import JobSpec
 from jobs.states import FINAL_JOB, JobState
+from tracing.identity import Parent, as_uuid
 
 from .base import Stamped, StampedQuerySet
 from .project import Project
@@ -88,6 +90,9 @@ class Job(Stamped):
     cancel_requested_by = models.CharField(max_length=150, blank=True)
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 - null is not unique, "" would be
     idempotency_digest = models.CharField(max_length=64, blank=True)
+    traceparent = models.CharField(
+        max_length=55, blank=True, help_text="Where its trace goes on, as W3C writes it; empty: it is not traced."
+    )
 
     objects = JobQuerySet.as_manager()
 
@@ -131,6 +136,12 @@ class Job(Stamped):
     @property
     def is_final(self) -> bool:
         return self.state in FINAL_JOB
+
+    @property
+    def trace_id(self) -> UUID | None:
+        """None: it is not traced."""
+        found = Parent.parse(self.traceparent)
+        return as_uuid(found.trace_id) if found and found.sampled else None
 
     @property
     def wanted(self) -> JobSpec:

@@ -23,6 +23,7 @@ from jobs.volumes import Allowed
 from workers.drivers.kubernetes.options import Options
 
 from .kubernetes import KubernetesEnvironment, options_of, words
+from .tracing import TracingEnvironment
 
 SOCKET_PATH_LONGEST = 100  # the kernel's limit is 107 bytes
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -40,7 +41,7 @@ def private_file(path: Path, make: str) -> str:
     return make
 
 
-class Environment(KubernetesEnvironment):
+class Environment(TracingEnvironment, KubernetesEnvironment):
     """Settings by their environment names. Wrong values are all reported at once, by name."""
 
     model_config = SettingsConfigDict(case_sensitive=True, extra="ignore", env_ignore_empty=True)

@@ -1,0 +1,47 @@
+"""What the environment may say about tracing; part of `environment.Environment`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode
+
+from tracing.services import SERVICES
+
+from .kubernetes import words
+
+
+class TracingEnvironment(BaseSettings):
+    ENABLE_DB_TRACING: bool = Field(
+        default=False,
+        description="Trace every run in the database. Off: no row, no thread, no cost. The demo turns it on.",
+    )
+    OTEL_EXPORTER_OTLP_ENDPOINT: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        description="An OpenTelemetry Collector, or anything else that takes OTLP over HTTP, `http://host:4318`: traces go there, "
+        "beside the database or instead of it. OpenTelemetry's other variables (`OTEL_EXPORTER_OTLP_HEADERS`, "
+        "`OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG`, `OTEL_BSP_*` …) are heard, too.",
+    )
+    TOWLINE_TRACE_SERVICES: Annotated[list[str], NoDecode] = Field(
+        [], description=f"What is traced, comma separated, of {', '.join(SERVICES)}. Unset: all of them."
+    )
+    TOWLINE_TRACE_KEEP_DAYS: int = Field(30, ge=0, le=36500, description="How long spans are kept; 0: for ever.")
+    TOWLINE_TRACE_BUFFER: int = Field(
+        50_000,
+        ge=100,
+        description="Spans that wait in a process to be written, at most; more are dropped, and counted.",
+    )
+
+    @field_validator("TOWLINE_TRACE_SERVICES", mode="before")
+    @classmethod
+    def _split_services(cls, value: object) -> object:
+        return words(value) if isinstance(value, str) else value
+
+    @field_validator("TOWLINE_TRACE_SERVICES")
+    @classmethod
+    def _known_services(cls, value: list[str]) -> list[str]:
+        if unknown := set(value) - set(SERVICES):
+            raise ValueError(f"unknown service {', '.join(sorted(unknown))}: choose from {', '.join(SERVICES)}")
+        return value

@@ -1,0 +1,108 @@
+"""OpenTelemetry's SDK behind `tracing.spans`: one provider a service, all with the same writer and exporter behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Protocol
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.trace import SpanKind, StatusCode
+
+from .models import Status
+from .records import ERROR_TYPE, STATUS, Record, columns_of, record_of
+from .spans import Life, _context, _ns
+
+_fixed: ContextVar[int | None] = ContextVar("span_id", default=None)
+
+
+class Sink(Protocol):
+    """Where records go, see `tracing.writer`. Never blocks, never raises."""
+
+    def put(self, record: Record) -> None: ...
+
+
+class _Ids(RandomIdGenerator):
+    def generate_span_id(self) -> int:
+        return _fixed.get() or super().generate_span_id()
+
+
+class _ToTable(SpanProcessor):
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        if _fixed.get() is None:  # a life was written when it opened
+            self._sink.put(record_of(span))
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self._sink.put(record_of(span))
+
+
+class Backend:
+    """See `tracing.spans.Backend`. `services`: those that are traced; empty: all."""
+
+    def __init__(self, sink: Sink | None, export: SpanProcessor | None = None, services: Iterable[str] = ()) -> None:
+        self._sink = sink
+        self._processors = [*([_ToTable(sink)] if sink else []), *([export] if export else [])]
+        self._services = frozenset(services)
+        self._tracers: dict[str, trace.Tracer] = {}
+
+    def tracer(self, service: str) -> trace.Tracer:
+        if (found := self._tracers.get(service)) is None:
+            found = self._tracers[service] = self._made(service)
+        return found
+
+    def _made(self, service: str) -> trace.Tracer:
+        if self._services and service not in self._services:
+            return trace.NoOpTracer()
+        resource = Resource.create({"service.name": service, "service.namespace": "towline"})
+        provider = TracerProvider(resource=resource, id_generator=_Ids(), shutdown_on_exit=False)
+        for processor in self._processors:
+            provider.add_span_processor(processor)
+        return provider.get_tracer("towline")
+
+    def opened(self, life: Life) -> None:
+        if self._sink is None or (self._services and life.service not in self._services):
+            return
+        attributes = {**life.subject.attributes(), **life.attributes}
+        self._sink.put(
+            Record(
+                life.parent.trace_id,
+                life.span_id,
+                life.parent.span_id,
+                life.service,
+                life.operation,
+                _ns(life.start),
+                **columns_of(attributes),
+                metadata={"attributes": attributes},
+            )
+        )
+
+    def closed(self, life: Life, end: datetime, status: Status, error_type: str, error_message: str) -> None:
+        attributes = {**life.subject.attributes(), **life.attributes}
+        with _fixed_id(life.span_id):
+            span = self.tracer(life.service).start_span(
+                life.operation, _context(life.parent, None), SpanKind.INTERNAL, attributes, start_time=_ns(life.start)
+            )
+        if error_type:
+            span.set_attribute(ERROR_TYPE, error_type)
+        if status is not Status.COMPLETED:
+            span.set_attribute(STATUS, status.value)
+            span.set_status(StatusCode.ERROR, error_message)
+        span.end(max(_ns(end), _ns(life.start)))
+
+
+@contextmanager
+def _fixed_id(span_id: int) -> Iterator[None]:
+    token = _fixed.set(span_id)
+    try:
+        yield
+    finally:
+        _fixed.reset(token)

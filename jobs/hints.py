@@ -20,12 +20,19 @@ from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
+from opentelemetry.trace import SpanKind
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from tracing.identity import Parent
+from tracing.services import CONTROL
+from tracing.spans import Subject, here, span
 
 log = logging.getLogger(__name__)
 QUIET_SECONDS = 2.0  # after a failure: nothing is tried, so that hints do not pile up behind a dead Redis
 PENDING_MOST = 10_000
+TROUBLE = (OperationalError, redis.RedisError, OSError)
+Trace = tuple[Parent | None, Subject]
 
 
 def channel(job_id: UUID | str, *, end: bool = False) -> str:
@@ -45,9 +52,19 @@ def hand_over(task: str, *args: Any, **options: Any) -> None:
     transaction.on_commit(lambda: send(task, *args, **options))
 
 
-def send(task: str, *args: Any, **options: Any) -> None:
-    """Send the named task now; what can't be sent, the next timer makes good."""
-    _outbox.put(task, lambda: current_app.send_task(task, args=args, retry=False, **{"ignore_result": True, **options}))
+def send(task: str, *args: Any, trace: Trace | None = None, **options: Any) -> None:
+    """Send the named task now; what can't be sent, the next timer makes good. `trace`: where in a trace, and about what."""
+    parent, subject = trace or (None, None)
+
+    def deliver() -> None:
+        with span("send", CONTROL, parent=parent, subject=subject, kind=SpanKind.PRODUCER, leaves=TROUBLE, task=task):
+            place = here()
+            headers = {"traceparent": str(place)} if place else None
+            current_app.send_task(
+                task, args=args, retry=False, **{"ignore_result": True, "headers": headers, **options}
+            )
+
+    _outbox.put(task, deliver)
 
 
 class _Outbox:
@@ -70,7 +87,7 @@ class _Outbox:
         try:
             if time.monotonic() >= self._quiet_until:
                 deliver()
-        except (OperationalError, redis.RedisError, OSError) as error:
+        except TROUBLE as error:
             self._quiet_until = time.monotonic() + QUIET_SECONDS
             log.warning("hint %s not sent, the timer makes it good: %s", what, error)
         except Exception:

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from jobs.clock import Now
 
+from . import traced
 from .hints import announce
 from .models import Attempt, Event, Job
 from .states import FINAL_ATTEMPT, FINAL_JOB, JobState, State, sources
@@ -38,6 +39,7 @@ def move(
         if not table.update(state=to, **changes):
             return False
         record(row, to.value, actor=actor, data=data)
+        traced.moved(row, to, changes)
     return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from jobs.clock import Now
+from tracing import spans
+from tracing.services import COMMAND
 
+from . import traced
 from .failpoints import reach
 from .hints import hand_over
 from .models import Attempt, Dependency, Job, Project
@@ -59,7 +63,7 @@ def submit(spec: JobSpec, owner: User | None, *, idempotency_key: str | None = N
     project = check(spec, owner)
     _check_room()
     try:
-        with transaction.atomic():
+        with _in_a_trace(), transaction.atomic():
             job = _store(spec, body, project, owner, idempotency_key, digest)
     except IntegrityError:
         # Sent twice at the same moment: the other one is in.
@@ -67,6 +71,11 @@ def submit(spec: JobSpec, owner: User | None, *, idempotency_key: str | None = N
             return first, False
         raise
     return job, True
+
+
+def _in_a_trace() -> AbstractContextManager[object]:
+    """That of the request around; a job that no request asks for begins one."""
+    return nullcontext() if spans.here() else spans.span("submit", COMMAND, root=True)
 
 
 def check(spec: JobSpec, owner: User | None) -> Project:
@@ -109,7 +118,10 @@ def _store(
         queue_until=_queue_until(spec.timeouts.queue),
         idempotency_key=idempotency_key,
         idempotency_digest=digest if idempotency_key else "",
+        traceparent=str(spans.here() or ""),
     )
+    traced.submitted(job)
+    spans.about(traced.subject_of(job))
     Dependency.objects.bulk_create(Dependency(job=job, on_id=on) for on in spec.after)
     transaction.on_commit(lambda: reach("submit_before_hint"))
     record(job, "submitted", actor=owner.get_username() if owner else "")
@@ -182,6 +194,7 @@ def cancel(job: Job, actor: str) -> bool:
     A job that waits ends here and never starts; one that an attempt has is ended by the worker that has it, now or
     when one is back.
     """
+    spans.about(traced.subject_of(job))
     with transaction.atomic():
         asked = Job.objects.filter(pk=job.pk, finished_at__isnull=True, cancel_requested_at__isnull=True).update(
             cancel_requested_at=Now(), cancel_requested_by=actor[:150]
@@ -200,6 +213,7 @@ def cancel(job: Job, actor: str) -> bool:
 
 def retry(job: Job, actor: str) -> None:
     """Let a failed or cancelled job try once more, as a new attempt. Raises NotTriedAgain of any other."""
+    spans.about(traced.subject_of(job))
     with transaction.atomic():
         again = move(
             job,

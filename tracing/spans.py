@@ -17,7 +17,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from .identity import Parent
-from .models import Status
+from .models import Status as Status  # part of how a life ends
 from .records import ERROR_TYPE, EXECUTION, JOB, MODEL, REGION, STATUS
 
 _SUBJECT = contexts.create_key("towline-subject")
@@ -68,6 +68,7 @@ class Doing:
     def __init__(self, span: trace.Span | None = None, hide: Callable[[str], str] = str) -> None:
         self._span = span
         self._hide = hide
+        self._failed = False
 
     def set(self, **attributes: Value | None) -> None:
         """Attributes; a double underscore stands for a dot."""
@@ -84,14 +85,16 @@ class Doing:
             self._span.add_event(name, _dotted(attributes))
 
     def fail(self, error_type: str, message: str, status: Status = Status.FAILED) -> None:
-        if self._span:
+        """What is said first stays: who says more is further from what happened."""
+        if self._span and not self._failed:
+            self._failed = True
             self._span.set_attribute(ERROR_TYPE, error_type)
             if status is not Status.FAILED:
                 self._span.set_attribute(STATUS, status.value)
             self._span.set_status(StatusCode.ERROR, self._hide(message))
 
 
-_NOTHING = Doing()
+NOT_TRACED = Doing()
 _backend: Backend | None = None
 
 
@@ -114,12 +117,18 @@ def here() -> Parent | None:
     return Parent(found.trace_id, found.span_id, found.trace_flags.sampled)
 
 
+def about(subject: Subject) -> None:
+    """What the span under way turns out to be about."""
+    if _backend is not None:
+        trace.get_current_span().set_attributes(subject.attributes())
+
+
 @contextmanager
 def under(
     parent: Parent | None, subject: Subject | None = None, hide: Callable[[str], str] | None = None
 ) -> Iterator[None]:
-    """What is traced within goes on from there. `hide` masks the texts of errors."""
-    if _backend is None or parent is None:
+    """What is traced within goes on from there, or from where it is. `hide` masks the texts of errors."""
+    if _backend is None or (parent is None and hide is None):
         yield
         return
     token = contexts.attach(_context(parent, subject, hide))
@@ -149,7 +158,7 @@ def span(
     """
     around = _context(parent, subject) if _backend is not None else None
     if _backend is None or around is None or not (root or _is_traced(around)):
-        yield _NOTHING
+        yield NOT_TRACED
         return
     about: Any = contexts.get_value(_SUBJECT, around)
     known = {**(about.attributes() if about else {}), **_dotted(attributes)}

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import UTC, datetime
+
+from tracing.services import WORKER
 
 from .collecting import Collector
 from .drivers.protocol import Handle, Observation, Phase, Unavailable, Unreadable
 from .grip import Grip, Left
 from .pump import Pump
 from .sampling import Sampler
+from .steps import Steps
 from .stopping import Stopper
 
 log = logging.getLogger(__name__)
@@ -20,9 +24,10 @@ UNREADABLE_MOST = 4
 
 
 class Follower:
-    def __init__(self, grip: Grip, handle: Handle) -> None:
+    def __init__(self, grip: Grip, handle: Handle, steps: Steps) -> None:
         self.grip = grip
         self.handle = handle
+        self._steps = steps
         self.log = Collector(grip)
         self._stopper = Stopper(grip, handle)
         self._over = False  # it has ended by itself: nothing is left to be stopped
@@ -36,12 +41,13 @@ class Follower:
 
         So a look comes before every reading, the first one too: a short job has exited by then, and is read once.
         """
+        self._steps.begin("follow", WORKER)
         while True:
             seen = self._look()
             if seen.phase is Phase.GONE:
                 self.log.missing("removed")
                 return seen
-            self._over = seen.phase is Phase.EXITED
+            self._note_phase(seen)
             self.log.begin()
             pump = Pump(self.grip.driver, self.handle, self.log.at.cursor or None)
             self.grip.on_wake = pump.wake
@@ -57,6 +63,14 @@ class Follower:
             self._tend()
             if pump.trouble:
                 self.grip.pause(TICK_SECONDS)
+
+    def _note_phase(self, seen: Observation) -> None:
+        over = seen.phase is Phase.EXITED
+        if over and not self._over:
+            now = datetime.now(UTC)
+            self.grip.attempt.exited_at = min(seen.finished_at or now, now)
+            self._steps.begin("drain logs", WORKER)
+        self._over = over
 
     def _drain(self, pump: Pump) -> None:
         stored_at = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, Window
 from django.db.models.functions import RowNumber
 
+from jobs import traced
 from jobs.clock import Now
 from jobs.failpoints import reach
 from jobs.hints import hand_over
@@ -20,6 +22,8 @@ from jobs.moves import move, record
 from jobs.needs import Needs
 from jobs.states import JobState
 from jobs.verdicts import Verdict
+from tracing import spans
+from tracing.services import CONTROL
 
 from . import dependencies
 from .floor import read_floor
@@ -80,6 +84,7 @@ class _Round:
 
     def __init__(self, floor: Floor) -> None:
         self.floor = floor
+        self.began = datetime.now(UTC)
         # What this round found no room for, and what is told of it: by shape of needs, and by concurrency group.
         self.shapes: dict[str, Told] = {}
         self.groups: dict[tuple[str, int], Told] = {}
@@ -135,7 +140,7 @@ class _Round:
                 self.groups[job.concurrency_group, job.concurrency_limit] = told
             else:
                 self.shapes[job.shape] = told
-        return sum(_assign(jobs[one.job], one) for one in plan.assignments)
+        return sum(_assign(jobs[one.job], one, self.began) for one in plan.assignments)
 
     def _look_at_every_sort(self) -> None:
         """One of each sort of job, however many there are of it."""
@@ -182,7 +187,7 @@ def _as_waiting(job: Job) -> Waiting:
     return Waiting(job.pk, job.project_id, job.priority, needs, job.concurrency_group, job.concurrency_limit)
 
 
-def _assign(job: Job, chosen: Assignment) -> bool:
+def _assign(job: Job, chosen: Assignment, began: datetime) -> bool:
     number = job.attempts_count + 1
     if not move(
         job,
@@ -199,11 +204,14 @@ def _assign(job: Job, chosen: Assignment) -> bool:
         worker=chosen.site.worker,
         runtime=chosen.site.runtime,
         engine=chosen.site.engine,
+        region=chosen.site.region,
         memory_bytes=job.needs.get("memory_bytes"),
         task_id=str(uuid.uuid4()),
         lease_until=Now() + lease(),
     )
     record(attempt, "assigned", actor="placement", data={"worker": attempt.worker, "runtime": attempt.runtime})
+    traced.assigned(attempt)
+    transaction.on_commit(lambda: _trace_placing(attempt, began), robust=True)
     transaction.on_commit(lambda: reach("place_before_hint"))
     hint_to_run(attempt, attempt.task_id)
     return True
@@ -221,4 +229,14 @@ def hint_to_run(attempt: Attempt, task_id: str | None = None) -> None:
         queue=worker_direct(attempt.worker),
         task_id=task_id,
         ignore_result=False,
+        trace=(traced.place_of_attempt(attempt), traced.subject_of_attempt(attempt)) if spans.on() else None,
     )
+
+
+def _trace_placing(attempt: Attempt, began: datetime) -> None:
+    """The round that found room for it, in its own trace."""
+    if spans.on() and (place := traced.place_of_attempt(attempt)):
+        with spans.span(
+            "place", CONTROL, parent=place, subject=traced.subject_of_attempt(attempt), start=began
+        ) as doing:
+            doing.set(worker=attempt.worker, engine=attempt.engine)

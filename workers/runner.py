@@ -11,15 +11,18 @@ from collections.abc import Sequence
 from jobs.failpoints import reach
 from jobs.logs.store import Fenced, Tally
 from jobs.models import Attempt
+from tracing.services import WORKER
+from tracing.spans import under
 
 from . import ending
-from .drivers.protocol import Driver, Refused, Unavailable
+from .drivers.protocol import Driver, Observation, Refused, Unavailable
 from .ending import Ending
 from .following import Follower
 from .grip import Ended, Grip, Left
 from .patience import DATABASE_TROUBLE, patiently
 from .removing import remove_container
 from .starting import Starter
+from .steps import Steps
 
 log = logging.getLogger(__name__)
 
@@ -37,21 +40,27 @@ class Run:
 
     def go(self) -> Ending:
         """To the end, the container's removal included. Raises Left when it is not ours to end."""
-        try:
-            handle = Starter(self.grip).start()
-            follower = Follower(self.grip, handle)
-            seen = follower.follow()
-            self.last_lines, self.tally = list(follower.log.last_lines), follower.log.tally
-            how = ending.judge(self.attempt, seen, self.grip.driver, self.grip.mask)
-        except Ended as early:
-            how = early.how
-        except Fenced as error:
-            raise Left from error
-        reach("exited")
-        self._finish(how)
+        with under(None, hide=lambda text: self.grip.mask.hide_text(text)), Steps() as steps:
+            try:
+                handle = Starter(self.grip).start()
+                seen = self._follow(Follower(self.grip, handle, steps))
+                steps.begin("collect", WORKER)
+                how = ending.judge(self.attempt, seen, self.grip.driver, self.grip.mask)
+            except Ended as early:
+                steps.begin("collect", WORKER)
+                how = early.how
+            except Fenced as error:
+                raise Left from error
+            reach("exited")
+            self._finish(how)
         reach("finished")
         self._remove()
         return how
+
+    def _follow(self, follower: Follower) -> Observation:
+        seen = follower.follow()
+        self.last_lines, self.tally = list(follower.log.last_lines), follower.log.tally
+        return seen
 
     def fail(self, error: Exception) -> Ending:
         """A mistake of ours: the job ends and says so, nothing runs on unseen."""

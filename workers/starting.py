@@ -16,6 +16,7 @@ from jobs.moves import move
 from jobs.services import cancelled_by
 from jobs.states import AttemptState, JobState
 from jobs.verdicts import Verdict
+from tracing.spans import NOT_TRACED
 
 from . import secrets
 from .beginning import Beginning, Line, Notice
@@ -26,6 +27,7 @@ from .grip import Ended, Grip, Left
 from .masking import hide_verdict
 from .patience import patiently
 from .removing import find_container, remove_container
+from .steps import Steps, step
 from .volumes import mounts_of
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,8 @@ class Starter:
         self._held: Holdup | None = None  # what it had no room for, when it was last asked
         self._notice = Notice(grip)
         self._line = Line(grip)
+        self._steps = Steps()
+        self._pull = NOT_TRACED
 
     def start(self) -> Handle:
         """Of the running, or already ended, container. An engine that does not answer is asked until the start time-out.
@@ -120,7 +124,8 @@ class Starter:
 
     def _has_begun(self, handle: Handle) -> bool:
         """Waits until it has, or never will: then it is over, or gone, and what follows finds out why."""
-        seen = Beginning(self.grip, handle, self._notice, self._line).wait()
+        with step("schedule"):
+            seen = Beginning(self.grip, handle, self._notice, self._line).wait()
         self.attempt.image_digest = self.attempt.image_digest or seen.image_digest
         return seen.phase is Phase.RUNNING or seen.started_at is not None
 
@@ -148,7 +153,8 @@ class Starter:
             settings.TOWLINE.TOWLINE_LABELS,
             settings.TOWLINE.TOWLINE_REGION,
         )
-        handle = self.grip.driver.start(spec, self._consent)
+        with self._steps:
+            handle = self.grip.driver.start(spec, self._consent)
         self._held = None
         self._line.look(None)
         return handle
@@ -185,6 +191,7 @@ class Starter:
         known = handle.as_json() if handle else None
         self.grip.renew(handle=known)
         self.attempt.handle = known
+        self._steps.begin("start" if handle else "create")
 
     def _hear_of_cancel(self) -> None:
         if Job.objects.filter(pk=self.attempt.job_id, cancel_requested_at__isnull=False).exists():
@@ -194,7 +201,10 @@ class Starter:
         if not isinstance(self.grip.driver, Images):
             return self._tried_before() or self.grip.spec.image
         reach("image_before")
-        image = self.grip.driver.resolve(self.grip.spec.image, self.grip.spec.arch, self._report)
+        self._pull = NOT_TRACED
+        with step("resolve image", image=self.grip.spec.image) as doing, self._steps:
+            image = self.grip.driver.resolve(self.grip.spec.image, self.grip.spec.arch, self._report)
+            doing.set(cache_hit=not image.pulled, digest=image.digest, bytes=image.size_bytes)
         self.attempt.image_digest = image.digest
         reach("image_after")
         return image.digest
@@ -208,6 +218,9 @@ class Starter:
         """Show how far the pull is; and, as this is where a start may take long, see whether it is still wanted."""
         self._trouble = None
         self._may_start()
+        if self._pull is NOT_TRACED:
+            self._pull = self._steps.begin("pull", image=self.grip.spec.image)
+        self._pull.set(bytes=progress.done_bytes, total_bytes=progress.total_bytes)
         now = time.monotonic()
         if now - self._reported_at < PROGRESS_SECONDS:
             return

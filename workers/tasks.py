@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +13,18 @@ from celery import current_app, shared_task
 from celery.exceptions import Ignore
 from celery.worker.control import control_command
 from django.conf import settings
+from opentelemetry.trace import SpanKind
 
+from jobs import traced
 from jobs.failpoints import reach
 from jobs.logs import packing
 from jobs.logs.retention import retention_round
 from jobs.models import Attempt
 from jobs.quantities import human_bytes
 from jobs.states import ACTIVE_ATTEMPT
+from tracing import spans
+from tracing.identity import Parent
+from tracing.services import WORKER
 
 from . import claims, ending, keeper, placing
 from .drivers.protocol import Unavailable
@@ -95,16 +101,32 @@ def run(self: Any, /, attempt_id: object = None, *_: object, **__: object) -> di
     if not isinstance(attempt_id, int):
         log.warning("no attempt is called %.100r", attempt_id)
         raise Ignore
+    began = datetime.now(UTC)
     attempt = claims.claim(attempt_id, ours.worker, ours.boot, self.request.id)
     if attempt is None:
         log.info("a hint came to nothing: attempt %d is not for us to begin", attempt_id)
         raise Ignore
     reach("claimed")
-    mine = _run(ours, attempt)
+    with _traced(attempt, (self.request.headers or {}).get("traceparent", ""), began):
+        mine = _run(ours, attempt)
     reach("run_over")
     if not ours.stopping:
         _place_next()
     return _outcome(mine)
+
+
+def _traced(attempt: Attempt, sent: str, began: datetime) -> AbstractContextManager[object]:
+    """Below the message that it came by; of one that no message told of, in the attempt itself."""
+    if not spans.on():
+        return nullcontext()
+    place, header = traced.place_of_attempt(attempt), Parent.parse(sent)
+    if header and place and header.trace_id == place.trace_id:
+        place = header
+    about: dict[str, Any] = {"worker": attempt.worker, "number": attempt.number, "fence": attempt.fence}
+    subject = traced.subject_of_attempt(attempt)
+    return spans.span(
+        "run", WORKER, parent=place, subject=subject, kind=SpanKind.CONSUMER, start=began, leaves=(Ignore,), **about
+    )
 
 
 def _run(ours: keeper.Keeper, attempt: Attempt) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -21,6 +22,7 @@ class Attempt(Stamped):
     # Who has it. `fence` is raised by every claim; a write that carries an older one changes nothing.
     worker = models.CharField(max_length=200)
     runtime = models.CharField(max_length=20)
+    region = models.CharField(max_length=50, blank=True, help_text="Of the worker that it was given to first.")
     engine = models.CharField(max_length=200, blank=True, help_text="The engine's own id; who reaches it may adopt.")
     fence = models.PositiveIntegerField(default=0)
     boot = models.CharField(
@@ -68,6 +70,9 @@ class Attempt(Stamped):
     log_object_bytes = models.PositiveBigIntegerField(default=0, help_text="Compressed, with its index.")
     log_packed_at = models.DateTimeField(null=True, blank=True)
     log_dropped_at = models.DateTimeField(null=True, blank=True, help_text="When retention removed it.")
+
+    # In the hands of one process, and no column: when it saw that the program was over.
+    exited_at: datetime | None = None
 
     objects = StampedQuerySet["Attempt"].as_manager()
 

@@ -1,0 +1,171 @@
+"""The life of a job in its trace: itself, each time it waits, each attempt, each program; as spans that no process owns.
+
+Where they lie follows from ids alone, so that whoever makes a move may close what somebody else opened. All of it is told
+after the commit. Work that begins and ends in one process is traced where it is done, with `tracing.spans`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+
+from tracing import spans
+from tracing.identity import Parent, span_id_of
+from tracing.services import CONTAINER, JOB
+from tracing.spans import Life, Status, Subject, Value
+
+from .models import Attempt, Event, Job
+from .states import FINAL_ATTEMPT, FINAL_JOB, AttemptState, JobState, State
+
+MODEL_LABEL = "model"
+Told = tuple[Status, str, str]  # the status, the error's type, its message
+
+
+def place_of(job: Job) -> Parent | None:
+    """Of the job's own span, for what goes on below it; None: it is not traced."""
+    root = Parent.parse(job.traceparent)
+    return root and root.at(_job_span(job, job.attempts_before))
+
+
+def place_of_attempt(attempt: Attempt) -> Parent | None:
+    root = Parent.parse(attempt.job.traceparent)
+    return root and root.at(_attempt_span(attempt))
+
+
+def place_of_container(attempt: Attempt) -> Parent | None:
+    """What the program in the container has as `TRACEPARENT`."""
+    root = Parent.parse(attempt.job.traceparent)
+    return root and root.at(_container_span(attempt))
+
+
+def subject_of(job: Job) -> Subject:
+    return Subject(str(job.pk), None, job.labels.get(MODEL_LABEL, ""), job.needs.get("region") or "")
+
+
+def subject_of_attempt(attempt: Attempt) -> Subject:
+    job = attempt.job
+    region = attempt.region or job.needs.get("region") or ""
+    return Subject(str(job.pk), attempt.pk, job.labels.get(MODEL_LABEL, ""), region)
+
+
+def submitted(job: Job) -> None:
+    """In the transaction that stores it."""
+    if (root := Parent.parse(job.traceparent)) and spans.on():
+        _then(lambda: _open(_life_of(job, root), _wait_of(job, root, job.created_at)))
+
+
+def assigned(attempt: Attempt) -> None:
+    """In the transaction that makes it."""
+    if (root := Parent.parse(attempt.job.traceparent)) and spans.on():
+        _then(lambda: _open(_try_of(attempt, root)))
+
+
+def moved(row: Job | Attempt, to: State, changes: Mapping[str, Any]) -> None:
+    """In the transaction of the move. `row` is as it was before."""
+    if not spans.on():
+        return
+    job = row if isinstance(row, Job) else row.job
+    if root := Parent.parse(job.traceparent):
+        now = datetime.now(UTC)
+        if isinstance(row, Job):
+            _then(lambda: _job_moved(row, root, to, changes, now))
+        else:
+            _then(lambda: _attempt_moved(row, root, to, changes, now))
+
+
+def _then(tell: Callable[[], None]) -> None:
+    """What goes wrong in telling is logged, and changes nothing."""
+    transaction.on_commit(tell, robust=True)
+
+
+def _job_moved(job: Job, root: Parent, to: State, changes: Mapping[str, Any], now: datetime) -> None:
+    if to == JobState.ASSIGNED:
+        spans.closed(_wait_of(job, root, job.queued_at), now)
+    elif to == JobState.QUEUED:
+        if "attempts_before" in changes:  # tried again by hand: it lives once more
+            _open(_life_of(job, root, job.attempts_count, now))
+        _open(_wait_of(job, root, now, job.attempts_count if "attempts_before" in changes else None))
+    elif to in FINAL_JOB:
+        told = _told(to, changes)
+        if job.state == JobState.QUEUED:
+            spans.closed(_wait_of(job, root, job.queued_at), now, *told)
+        spans.closed(_life_of(job, root), now, *told)
+
+
+def _attempt_moved(attempt: Attempt, root: Parent, to: State, changes: Mapping[str, Any], now: datetime) -> None:
+    if to == AttemptState.RUNNING:
+        _open(_program_of(attempt, root, now, str(changes.get("image_digest") or "")))
+    elif to in FINAL_ATTEMPT:
+        told = _told(to, changes)
+        if attempt.started_at:
+            program = _program_of(attempt, root, attempt.started_at, attempt.image_digest, changes.get("exit_code"))
+            spans.closed(program, attempt.exited_at or now, *told)
+        spans.closed(_try_of(attempt, root), now, *told)
+
+
+def _open(*lives: Life) -> None:
+    for life in lives:
+        spans.opened(life)
+
+
+def _told(to: State, changes: Mapping[str, Any]) -> Told:
+    """How it ended, in a trace's words."""
+    if to.value == "succeeded":
+        return Status.COMPLETED, "", ""
+    verdict: dict[str, Any] = changes.get("verdict") or {}
+    code, summary = str(verdict.get("code", to.value)), str(verdict.get("summary", ""))
+    if to == AttemptState.LOST:
+        return Status.LOST, code, summary
+    return Status.TIMEOUT if code.startswith("timeout_") else Status.FAILED, code, summary
+
+
+def _life_of(job: Job, root: Parent, before: int | None = None, start: datetime | None = None) -> Life:
+    """`before`: attempts before it was last tried again by hand; each time it lives anew."""
+    before = job.attempts_before if before is None else before
+    known: dict[str, Value] = {"name": job.name, "image": job.image, "priority": job.priority}
+    begun = start or (_tried_again_at(job) if before else job.created_at)
+    return Life(root, _job_span(job, before), "job", JOB, subject_of(job), begun, known)
+
+
+def _tried_again_at(job: Job) -> datetime:
+    by_hand = Event.objects.filter(job=job, kind=JobState.QUEUED.value, data__by_hand=True)
+    at: datetime | None = by_hand.order_by("-id").values_list("created_at", flat=True).first()
+    return at or job.created_at
+
+
+def _wait_of(job: Job, root: Parent, start: datetime, before: int | None = None) -> Life:
+    above = root.at(_job_span(job, job.attempts_before if before is None else before))
+    known: dict[str, Value] = {"number": job.attempts_count + 1}
+    if job.waiting_reason:
+        known["waiting.reason"] = job.waiting_reason
+    return Life(above, span_id_of(job.pk, "queue", job.attempts_count), "queue", JOB, subject_of(job), start, known)
+
+
+def _try_of(attempt: Attempt, root: Parent) -> Life:
+    above = root.at(_job_span(attempt.job, attempt.job.attempts_before))
+    known: dict[str, Value] = {"number": attempt.number, "worker": attempt.worker, "runtime": attempt.runtime}
+    subject = subject_of_attempt(attempt)
+    return Life(above, _attempt_span(attempt), "attempt", JOB, subject, attempt.created_at, known)
+
+
+def _program_of(attempt: Attempt, root: Parent, start: datetime, image: str, exit_code: int | None = None) -> Life:
+    known: dict[str, Value] = {"image.digest": image}
+    if exit_code is not None:
+        known["exit_code"] = exit_code
+    above, subject = root.at(_attempt_span(attempt)), subject_of_attempt(attempt)
+    return Life(above, _container_span(attempt), "execute", CONTAINER, subject, start, known)
+
+
+def _job_span(job: Job, before: int) -> int:
+    return span_id_of(job.pk, "job", before)
+
+
+def _attempt_span(attempt: Attempt) -> int:
+    return span_id_of(attempt.job_id, attempt.number, "attempt")
+
+
+def _container_span(attempt: Attempt) -> int:
+    return span_id_of(attempt.job_id, attempt.number, "execute")

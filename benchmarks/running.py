@@ -23,13 +23,14 @@ class Doors:
     url: str
     token: str
     folder: Path
+    pid: int
 
 
 @contextmanager
-def platform(*, runtime: str = "docker", slots: int = 8, keep: bool = False) -> Iterator[Doors]:
+def platform(*, runtime: str = "docker", slots: int = 8, keep: bool = False, **settings: str) -> Iterator[Doors]:
     """Up and ready on that runtime. `keep` leaves its folder, for its logs and its database."""
     folder = Path(tempfile.mkdtemp(prefix="towline-bench-"))
-    settings = {
+    settings |= {
         "TOWLINE_DATA_DIR": str(folder),
         "TOWLINE_RUNTIMES": runtime,
         "TOWLINE_SLOTS": str(slots),
@@ -44,7 +45,7 @@ def platform(*, runtime: str = "docker", slots: int = 8, keep: bool = False) -> 
         if not line:
             raise RuntimeError(f"the platform did not come up: {(folder / 'up.log').read_text()}")
         doors = json.loads(line)
-        yield Doors(doors["url"], doors["token"], folder)
+        yield Doors(doors["url"], doors["token"], folder, process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(STOP_SECONDS)

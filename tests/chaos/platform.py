@@ -242,6 +242,7 @@ class Platform:
             TOWLINE_LOG_PACK_AFTER_SECONDS="0",
             TOWLINE_LOG_STORAGE=str(self.folder / "job-logs"),
             TOWLINE_VOLUMES=str(self.probes),
+            ENABLE_DB_TRACING="true",
         )
         return env | ({"DATABASE_URL": self.database_url} if self.database_url else {}) | dict(self.settings)
 

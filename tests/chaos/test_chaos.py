@@ -21,6 +21,7 @@ from tests.chaos.jobs import Client, Users
 from tests.chaos.platform import Platform
 from tests.chaos.postgres import OwnPostgres
 from tests.chaos.schedule import Injected, inject
+from tests.chaos.traces import check_traces
 from tests.stack import IMAGE, eventually
 
 USERS = 9
@@ -104,6 +105,7 @@ def look(
     wrong += invariants.check_probes(accounts, world)
     for account in accounts:
         wrong += invariants.check_job(account, world, witness)
+    wrong += check_traces(client, sent)
     wrong += invariants.check_answers(client.statuses, client.seconds)
     return wrong + growth(platform, before) + mistakes(platform), accounts
 

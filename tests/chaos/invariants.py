@@ -1,4 +1,4 @@
-"""I1 to I12: what must hold whatever happened. Each yields what is wrong, in words, beginning with the job it is about."""
+"""I1 to I12: what must hold whatever happened (I13: `traces`). Each yields what is wrong, in words: first of which job."""
 
 from __future__ import annotations
 

@@ -61,6 +61,8 @@ TOWLINE_LOG_LEVEL: {{ .Values.logLevel | quote }}
 TOWLINE_ADOPTION_GRACE_SECONDS: {{ .Values.adoptionGraceSeconds | toString | quote }}
 TOWLINE_FLOWER_URL: {{ include "towline.flowerUrl" . | quote }}
 TOWLINE_LOG_STORAGE: {{ include "towline.logStorage" . | quote }}
+ENABLE_DB_TRACING: {{ .Values.tracing.enabled | quote }}
+OTEL_EXPORTER_OTLP_ENDPOINT: {{ .Values.tracing.otlpEndpoint | quote }}
 {{- with .Values.jobs }}
 TOWLINE_KUBERNETES_NAMESPACE: {{ .namespace | quote }}
 TOWLINE_KUBERNETES_RUN_AS: {{ .runAs | toString | quote }}

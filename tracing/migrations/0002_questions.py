@@ -61,16 +61,16 @@ mine AS MATERIALIZED (
     UNION ALL
     SELECT p.span_id, p.parent_span_id, c.until
     FROM climbing c JOIN mine p ON p.span_id = c.parent_span_id AND c.until > p.ended_at
-), reaching AS (
+), reaching AS MATERIALIZED (
     SELECT c.span_id, max(c.until) AS reach FROM climbing c GROUP BY c.span_id
-), spaced AS (
+), spaced AS MATERIALIZED (
     SELECT m.*, lead(m.started_at) OVER siblings - max(r.reach) OVER siblings AS space
     FROM mine m JOIN reaching r USING (span_id)
     WINDOW siblings AS (PARTITION BY m.trace_id, m.parent_span_id ORDER BY m.started_at, m.span_id)
 ), phases AS (
     SELECT m.service, m.operation, array_agg(m.took) FILTER (WHERE m.status = 'completed' AND m.took IS NOT NULL) AS own
     FROM mine m GROUP BY m.service, m.operation
-), histories AS (
+), histories AS MATERIALIZED (
     SELECT p.service, p.operation, cardinality(past.took) < 4 AS thin,
         ARRAY(SELECT unnest(CASE WHEN cardinality(past.took) < 4 THEN past.took || p.own ELSE past.took END) ORDER BY 1) AS took
     FROM phases p CROSS JOIN LATERAL (

@@ -298,9 +298,10 @@ BEGIN
         ), spans AS MATERIALIZED (
             SELECT s.* FROM trace_spans s WHERE s.execution_id >= (SELECT r.floor FROM recent r) AND s.execution_id <> $1
             UNION ALL
-            SELECT s.* FROM trace_spans s
-            WHERE s.execution_id IN (SELECT u.id FROM unusual u UNION SELECT a.id FROM alike a)
-                AND s.execution_id < (SELECT r.floor FROM recent r) AND s.execution_id <> $1
+            -- One by one through the index, whatever the planner expects of their number.
+            SELECT s.* FROM (SELECT u.id FROM unusual u UNION SELECT a.id FROM alike a) older
+            CROSS JOIN LATERAL (SELECT s.* FROM trace_spans s WHERE s.execution_id = older.id OFFSET 0) s
+            WHERE older.id < (SELECT r.floor FROM recent r) AND older.id <> $1
         ), once AS (
             SELECT DISTINCT ON (s.execution_id, s.span_id)
                 s.execution_id, s.span_id, s.service, s.operation, s.status, s.error_type, s.started_at, s.completed_at

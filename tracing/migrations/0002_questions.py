@@ -1,6 +1,6 @@
 """Two views, and on PostgreSQL three functions, for whoever asks in SQL. `tracing.questions` gives the same answers in Python.
 
-What the rules are, and why, stands in docs/tracing.md; the numbers here are those in `tracing/questions/rules.py`.
+What the rules are, and why, stands in docs/questions.md; the numbers here are those in `tracing/questions/rules.py`.
 """
 
 from django.db import migrations

@@ -293,8 +293,8 @@ BEGIN
             ) few WHERE cardinality(few.found) < 500
         ), alike AS (
             SELECT l.execution_id AS id FROM own CROSS JOIN LATERAL (
-                {_of_late("s.execution_id, s.status, s.error_type", "own", 50000)}
-            ) l WHERE l.status = own.status AND l.error_type IS NOT DISTINCT FROM own.error_type LIMIT 1000
+                {_of_late("s.execution_id, s.status, s.error_type", "own", 10000)}
+            ) l WHERE l.status = own.status AND l.error_type IS NOT DISTINCT FROM own.error_type LIMIT 500
         ), spans AS MATERIALIZED (
             SELECT s.* FROM trace_spans s WHERE s.execution_id >= (SELECT r.floor FROM recent r) AND s.execution_id <> $1
             UNION ALL

@@ -1,6 +1,8 @@
+import logging
 import sys
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.contrib.admin.apps import AdminConfig as DjangosAdminConfig
 
 
@@ -11,6 +13,8 @@ class TowlineConfig(AppConfig):
     def ready(self) -> None:
         from tracing import running  # it has models
 
+        # Python's warnings go past the log otherwise, and a reader of JSON meets what is none.
+        logging.captureWarnings(settings.TOWLINE.TOWLINE_LOG_FORMAT == "json")
         running.begin(_role(sys.argv))
 
 

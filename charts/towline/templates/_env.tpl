@@ -58,6 +58,7 @@
 TOWLINE_ALLOWED_HOSTS: {{ include "towline.allowedHosts" . | quote }}
 TOWLINE_HTTPS: {{ .Values.https | quote }}
 TOWLINE_LOG_LEVEL: {{ .Values.logLevel | quote }}
+TOWLINE_LOG_FORMAT: {{ .Values.logFormat | quote }}
 TOWLINE_ADOPTION_GRACE_SECONDS: {{ .Values.adoptionGraceSeconds | toString | quote }}
 TOWLINE_FLOWER_URL: {{ include "towline.flowerUrl" . | quote }}
 TOWLINE_LOG_STORAGE: {{ include "towline.logStorage" . | quote }}

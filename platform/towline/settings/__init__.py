@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from jobs import failpoints
 
 from .environment import REPOSITORY, Environment
+from .logs import logging_of
 
 
 def _read_environment() -> Environment:
@@ -262,25 +263,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(ENVIRONMENT.TOWLINE_DATA_DIR / "beat-schedul
 
 TOWLINE = ENVIRONMENT
 failpoints.arm(ENVIRONMENT.TOWLINE_FAILPOINTS)
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {
-        "brief": {"()": "towline.broker.quiet.Brief"},
-        "without probes": {"()": "towline.broker.quiet.WithoutProbes"},
-    },
-    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {
-        "celery.worker.consumer.consumer": {"filters": ["brief"]},
-        "celery.worker.strategy": {"filters": ["without probes"]},
-        "celery.app.trace": {"filters": ["without probes"]},
-        **{
-            name: {"level": ENVIRONMENT.TOWLINE_LOG_LEVEL}
-            for name in ("towline", "jobs", "workers", "tracing", "celery")
-        },
-    },
-}
+TRACED = ENVIRONMENT.ENABLE_DB_TRACING or bool(ENVIRONMENT.OTEL_EXPORTER_OTLP_ENDPOINT)
+LOGGING = logging_of(ENVIRONMENT.TOWLINE_LOG_LEVEL, ENVIRONMENT.TOWLINE_LOG_FORMAT, traced=TRACED)
 
 __all__ = ["ENVIRONMENT", "REPOSITORY"]

@@ -23,6 +23,7 @@ from jobs.volumes import Allowed
 from workers.drivers.kubernetes.options import Options
 
 from .kubernetes import KubernetesEnvironment, options_of, words
+from .logs import LogEnvironment
 from .tracing import TracingEnvironment
 
 SOCKET_PATH_LONGEST = 100  # the kernel's limit is 107 bytes
@@ -41,7 +42,7 @@ def private_file(path: Path, make: str) -> str:
     return make
 
 
-class Environment(TracingEnvironment, KubernetesEnvironment):
+class Environment(TracingEnvironment, LogEnvironment, KubernetesEnvironment):
     """Settings by their environment names. Wrong values are all reported at once, by name."""
 
     model_config = SettingsConfigDict(case_sensitive=True, extra="ignore", env_ignore_empty=True)
@@ -153,10 +154,6 @@ class Environment(TracingEnvironment, KubernetesEnvironment):
         "busybox:1.36", description="The image of examples where none can be made on the spot: with a shell and awk."
     )
     TOWLINE_FLOWER_URL: str | None = Field(None, description="Where Flower is, for links from the admin.")
-    TOWLINE_LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="Of Towline's own loggers."
-    )
-
     TOWLINE_FAILPOINTS: Annotated[dict[str, failpoints.Failure], NoDecode] = Field(
         {},
         description="For tests and drills: where a process is to die, hang or fail, like `claimed=exit@/tmp/once`; see "

@@ -61,6 +61,7 @@ def serve_web(host: str, port: int) -> None:
         host=host,
         port=port,
         log_level="warning",
+        log_config=None,  # Django's: uvicorn's lines look like all the others
         lifespan="on",
         timeout_graceful_shutdown=5,
         # Longer than clients and proxies keep idle connections, so that it is they who close them.

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from jobs.terminal.command import TerminalCommand
 from jobs.terminal.words import safe
-from towline.doctor import engines, house, kubernetes, servers
+from towline.doctor import engines, house, kubernetes, servers, tracing
 from towline.doctor.finding import Finding, Level, examine
 
 MARKS = {Level.OK: ("✓", "bold green"), Level.WARNING: ("!", "bold yellow"), Level.FAILED: ("✗", "bold red")}
@@ -26,7 +26,7 @@ manage.py doctor --json | jq '.findings[] | select(.level != "ok")'
 """
 
     def handle(self, *args: Any, **options: Any) -> None:
-        findings = examine((*house.CHECKS, *servers.CHECKS, *engines.CHECKS, *kubernetes.CHECKS))
+        findings = examine((*house.CHECKS, *servers.CHECKS, *engines.CHECKS, *kubernetes.CHECKS, *tracing.CHECKS))
         well = all(finding.level is not Level.FAILED for finding in findings)
         if options["as_json"]:
             self.print_json({"well": well, "findings": [finding.as_json() for finding in findings]})

@@ -33,6 +33,8 @@ def move(
         changes.setdefault("finished_at", Now())
     if isinstance(to, JobState) and to is not JobState.QUEUED:
         changes = {"waiting_reason": "", "waiting_detail": "", **changes}
+        if code := changes.get("verdict_code"):  # the row may forget it, when the job is tried again by hand
+            data = {"verdict": code, **(data or {})}
     # In a caller's transaction no savepoint: nobody goes on after an error in here.
     with transaction.atomic(savepoint=False):
         table = type(row).objects.filter(pk=row.pk, state__in=sources(to), **(where or {}))

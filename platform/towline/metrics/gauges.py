@@ -1,17 +1,10 @@
-"""`/metrics`: how much waits, runs and is free, in Prometheus' words, read from the database at each scrape.
-
-Nothing is counted in this process: any web process answers the same, and a restart forgets nothing. Names and owners of
-jobs are not in it. What takes a walk over all jobs ever kept is left to `/api/v1/stats/`.
-"""
+"""How much waits, runs and is free at this moment."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.db import DatabaseError
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from jobs.models import WAITING_REASONS, Attempt, Job
@@ -19,21 +12,9 @@ from jobs.states import ACTIVE_ATTEMPT, JobState
 from workers.models import Worker, WorkerState
 
 
-def metrics(request: HttpRequest) -> HttpResponse:
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures())
-    try:
-        body = generate_latest(registry)
-    except DatabaseError as error:
-        text = f"# the database does not answer: {type(error).__name__}\n"
-        return HttpResponse(text, status=503, content_type="text/plain; charset=utf-8")
-    return HttpResponse(body, content_type=CONTENT_TYPE_LATEST)
-
-
-class _Figures:
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        yield from _jobs()
-        yield from _workers()
+def gauges() -> Iterator[GaugeMetricFamily]:
+    yield from _jobs()
+    yield from _workers()
 
 
 def _jobs() -> Iterator[GaugeMetricFamily]:

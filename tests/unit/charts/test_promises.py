@@ -176,7 +176,7 @@ def test_prometheus_asks_web_by_an_address_that_it_answers_to() -> None:
 
 
 def test_the_autoscaler_reads_figures_that_web_tells() -> None:
-    told = (CHART.parents[1] / "platform" / "towline" / "metrics.py").read_text()
+    told = (CHART.parents[1] / "platform" / "towline" / "metrics" / "gauges.py").read_text()
     metrics = [each["external"]["metric"] for each in one("full", "HorizontalPodAutoscaler")["spec"]["metrics"]]
     assert [metric["name"] for metric in metrics] == ["towline_jobs_waiting", "towline_worker_slots"]
     for metric in metrics:

@@ -1,0 +1,79 @@
+"""Counters of what happened, from the time-lines of jobs: entries are never changed and never removed, so that none falls."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+from django.db.models import Count, F, QuerySet, TextField
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Coalesce
+from prometheus_client.core import CounterMetricFamily
+
+from jobs.models import Event
+from jobs.states import FINAL_JOB
+
+from .settled import PATIENCE_SECONDS, Budget, settled_until
+
+ENDS = tuple(sorted(state.value for state in FINAL_JOB))
+PLAIN = {
+    "submitted": ("towline_jobs_submitted", "Jobs submitted."),
+    "attempt_lost": ("towline_attempts_lost", "Attempts that were lost, with their worker or their container."),
+    "adopted": ("towline_attempts_adopted", "Attempts that another worker, or one started anew, took up."),
+    "removed": ("towline_containers_removed", "Containers removed."),
+}
+BATCH = 100_000
+Counts = Counter[tuple[str, str]]  # by kind, and by verdict of those that are ends
+
+
+class Happenings:
+    """Of this process: what it has counted up to one entry, and never counts again."""
+
+    def __init__(self, patience_seconds: float = PATIENCE_SECONDS, batch: int = BATCH) -> None:
+        self._patience = patience_seconds
+        self._batch = batch
+        self._counts: Counts = Counter()
+        self._upto = 0
+        self._lock = threading.Lock()
+
+    def families(self) -> Iterator[CounterMetricFamily]:
+        """None until this process has caught up: figures that are missing alarm nobody, ones that jump do."""
+        counts = self.counts()
+        if counts is None:
+            return
+        for kind, (name, text) in PLAIN.items():
+            yield CounterMetricFamily(name, text, value=counts[kind, ""])
+        finished = CounterMetricFamily(
+            "towline_jobs_finished", "Jobs that ended; one tried again by hand ends again.", labels=["state", "verdict"]
+        )
+        for state in ENDS:
+            for (_, verdict), n in sorted(item for item in counts.items() if item[0][0] == state) or [((state, ""), 0)]:
+                finished.add_metric([state, verdict], n)
+        yield finished
+
+    def counts(self) -> Counts | None:
+        with self._lock:
+            return self._counts + _count(Event.objects.filter(pk__gt=self._upto)) if self._catch_up() else None
+
+    def _catch_up(self) -> bool:
+        budget = Budget(self._patience)
+        old = Event.objects.filter(created_at__lt=settled_until()).order_by("-pk").values_list("pk", flat=True)
+        edge = old.filter(pk__gt=self._upto).first() or self._upto
+        while self._upto < edge:
+            upto = min(edge, self._upto + self._batch)
+            self._counts += _count(Event.objects.filter(pk__gt=self._upto, pk__lte=upto))
+            self._upto = upto
+            if budget.spent:
+                break
+        return self._upto >= edge
+
+
+def _count(events: QuerySet[Event]) -> Counts:
+    plain = events.filter(kind__in=PLAIN).order_by().values_list("kind").annotate(n=Count("pk"))
+    # Entries of before verdicts were among their data have the verdict that the job has.
+    verdict = Coalesce(KT("data__verdict"), Cast(F("job__verdict_code"), TextField()))
+    ends = events.filter(kind__in=ENDS, attempt=None).order_by().values_list("kind").annotate(code=verdict)
+    counts: Counts = Counter({(kind, ""): n for kind, n in plain})
+    counts.update({(kind, code): n for kind, code, n in ends.annotate(n=Count("pk")).values_list("kind", "code", "n")})
+    return counts

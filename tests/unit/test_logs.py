@@ -9,7 +9,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,18 +120,21 @@ with spans.span("x", "web", root=True, subject=spans.Subject("job-1", 3)):
 """
 
 
-def run(*argv: str, folder: Path, **env: str) -> list[str]:
+def started(*argv: str, folder: Path, **env: str) -> subprocess.Popen[str]:
     known = {key: value for key, value in os.environ.items() if not key.startswith("TOWLINE_")}
-    found = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, *argv],
         env={**known, "DJANGO_SETTINGS_MODULE": "towline.settings", "TOWLINE_DATA_DIR": str(folder), **env},
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
         cwd=REPOSITORY,
     )
-    return found.stderr.splitlines()
+
+
+def run(*argv: str, folder: Path, **env: str) -> list[str]:
+    with started(*argv, folder=folder, **env) as process:
+        return process.communicate(timeout=60)[1].splitlines()
 
 
 @pytest.mark.parametrize("form", ["json", "line"])
@@ -152,3 +155,22 @@ def test_the_web_server_logs_in_that_form_too(tmp_path: Path) -> None:
         said = run("manage.py", "serve", "web", "--port", port, folder=tmp_path, TOWLINE_LOG_FORMAT="json")
     found = [json.loads(text) for text in said]
     assert any(each["logger"].startswith("uvicorn") and "address already in use" in each["event"] for each in found)
+
+
+def test_a_celery_worker_logs_in_that_form_too(tmp_path: Path) -> None:
+    nobody = "redis://127.0.0.1:9/0"
+    with started(
+        "manage.py", "serve", "control", folder=tmp_path, TOWLINE_LOG_FORMAT="json", REDIS_URL=nobody
+    ) as process:
+        assert process.stderr
+        loggers = [json.loads(line)["logger"] for line in _until("Cannot connect", process.stderr)]
+        process.terminate()
+        assert process.wait(30) is not None
+    assert "celery.worker.consumer.consumer" in loggers
+
+
+def _until(word: str, lines: Iterable[str]) -> Iterator[str]:
+    for said in lines:
+        yield said
+        if word in said:
+            return

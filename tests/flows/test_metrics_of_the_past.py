@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from datetime import timedelta
 
 from django.db.models import F
@@ -18,6 +17,7 @@ from jobs.services import cancel, retry
 from jobs.states import AttemptState
 from towline.metrics.attempts import Ended
 from towline.metrics.happenings import Happenings
+from towline.metrics.settled import Budget
 from tracing.identity import Parent
 from tracing.models import Writer
 from workers.ending import Ending, finish
@@ -100,9 +100,13 @@ def test_who_has_counted_for_long_and_who_begins_now_tell_the_same() -> None:
         ended(lines=2 + round_of, failed=round_of == 1)
         grow_old(hours=24 - round_of)
         ended(lines=1)
-        assert happenings.counts() == Happenings().counts()
-        assert [family.samples for family in attempts.families()] == [family.samples for family in Ended().families()]
-    counts = happenings.counts()
+        assert happenings.counts(Budget()) == Happenings().counts(Budget())
+        attempts_told = [family.samples for family in attempts.families(Budget())]
+        assert attempts_told == [family.samples for family in Ended().families(Budget())]
+        assert [sample.value for samples in attempts_told for sample in samples if sample.name.endswith("_count")] == [
+            2 * round_of + 2
+        ] * 3
+    counts = happenings.counts(Budget())
     assert counts is not None
     assert (counts["submitted", ""], counts["succeeded", ""], counts["failed", "exit_code"]) == (6, 5, 1)
 
@@ -112,17 +116,17 @@ def test_until_a_process_has_caught_up_it_tells_nothing_of_the_past() -> None:
     for _ in range(3):
         ended()
     grow_old()
-    happenings, attempts = Happenings(0, batch=5), Ended(0, batch=1)
-    assert (list(happenings.families()), list(attempts.families())) == ([], [])
-    caught_up = Counter(tuple(bool(list(each.families())) for each in (happenings, attempts)) for _ in range(40))
-    assert caught_up[True, True] > 0
-    assert happenings.counts() == Happenings().counts()
+    happenings, attempts, none = Happenings(batch=5), Ended(batch=1), Budget(0)
+    assert (list(happenings.families(none)), list(attempts.families(none))) == ([], [])
+    caught_up = {tuple(bool(list(each.families(none))) for each in (happenings, attempts)) for _ in range(40)}
+    assert (True, True) in caught_up
+    assert happenings.counts(none) == Happenings().counts(Budget())
 
 
 def test_ends_of_before_are_counted_by_the_verdict_of_their_job() -> None:
     ended(failed=True)
     Event.objects.filter(attempt=None).update(data={})
-    counts = Happenings().counts()
+    counts = Happenings().counts(Budget())
     assert counts is not None
     assert counts["failed", "exit_code"] == 1
 

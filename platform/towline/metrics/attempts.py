@@ -16,12 +16,12 @@ from jobs.models import Attempt
 from jobs.statistics.expressions import Seconds
 
 from .buckets import Buckets
-from .settled import PATIENCE_SECONDS, Budget, settled_until
+from .settled import Budget, settled_until
 
 WAIT = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400)
 RUN = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400)
 OVERHEAD = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-BATCH = 10_000
+BATCH = 5_000
 ROW = ("number", "finished_at", "wait", "run", "overhead", "log_bytes", "log_lines", "job__traceparent")
 
 
@@ -53,16 +53,15 @@ class _Sums:
 class Ended:
     """Of this process: what it has summed up to a time, and never sums again."""
 
-    def __init__(self, patience_seconds: float = PATIENCE_SECONDS, batch: int = BATCH) -> None:
-        self._patience = patience_seconds
+    def __init__(self, batch: int = BATCH) -> None:
         self._batch = batch
         self._sums = _Sums()
         self._upto = datetime(1970, 1, 1, tzinfo=UTC)
         self._lock = threading.Lock()
 
-    def families(self) -> Iterator[Metric]:
+    def families(self, budget: Budget) -> Iterator[Metric]:
         """None until this process has caught up: figures that are missing alarm nobody, ones that jump do."""
-        sums = self._with_the_latest()
+        sums = self._with_the_latest(budget)
         if sums is None:
             return
         yield sums.wait.family("towline_job_wait_seconds", "From submit, or run_at, to the begin of the first attempt.")
@@ -73,9 +72,9 @@ class Ended:
         yield CounterMetricFamily("towline_log_bytes", "Output taken, in bytes.", value=sums.log_bytes)
         yield CounterMetricFamily("towline_log_lines", "Output taken, in lines.", value=sums.log_lines)
 
-    def _with_the_latest(self) -> _Sums | None:
+    def _with_the_latest(self, budget: Budget) -> _Sums | None:
         with self._lock:
-            if not self._catch_up():
+            if not self._catch_up(budget):
                 return None
             sums = self._sums.copy()
             # In one statement: an attempt that ends at this moment is in it, once.
@@ -83,8 +82,8 @@ class Ended:
                 sums.add(row)
             return sums
 
-    def _catch_up(self) -> bool:
-        budget, edge = Budget(self._patience), settled_until()
+    def _catch_up(self, budget: Budget) -> bool:
+        edge = settled_until()
         while True:
             due = Attempt.objects.filter(finished_at__gt=self._upto, finished_at__lte=edge)
             last = due.order_by("finished_at").values_list("finished_at", flat=True)[self._batch :].first()

@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily
 from jobs.models import Event
 from jobs.states import FINAL_JOB
 
-from .settled import PATIENCE_SECONDS, Budget, settled_until
+from .settled import Budget, settled_until
 
 ENDS = tuple(sorted(state.value for state in FINAL_JOB))
 PLAIN = {
@@ -23,23 +23,22 @@ PLAIN = {
     "adopted": ("towline_attempts_adopted", "Attempts that another worker, or one started anew, took up."),
     "removed": ("towline_containers_removed", "Containers removed."),
 }
-BATCH = 100_000
+BATCH = 40_000
 Counts = Counter[tuple[str, str]]  # by kind, and by verdict of those that are ends
 
 
 class Happenings:
     """Of this process: what it has counted up to one entry, and never counts again."""
 
-    def __init__(self, patience_seconds: float = PATIENCE_SECONDS, batch: int = BATCH) -> None:
-        self._patience = patience_seconds
+    def __init__(self, batch: int = BATCH) -> None:
         self._batch = batch
         self._counts: Counts = Counter()
         self._upto = 0
         self._lock = threading.Lock()
 
-    def families(self) -> Iterator[CounterMetricFamily]:
+    def families(self, budget: Budget) -> Iterator[CounterMetricFamily]:
         """None until this process has caught up: figures that are missing alarm nobody, ones that jump do."""
-        counts = self.counts()
+        counts = self.counts(budget)
         if counts is None:
             return
         for kind, (name, text) in PLAIN.items():
@@ -52,12 +51,11 @@ class Happenings:
                 finished.add_metric([state, verdict], n)
         yield finished
 
-    def counts(self) -> Counts | None:
+    def counts(self, budget: Budget) -> Counts | None:
         with self._lock:
-            return self._counts + _count(Event.objects.filter(pk__gt=self._upto)) if self._catch_up() else None
+            return self._counts + _count(Event.objects.filter(pk__gt=self._upto)) if self._catch_up(budget) else None
 
-    def _catch_up(self) -> bool:
-        budget = Budget(self._patience)
+    def _catch_up(self, budget: Budget) -> bool:
         old = Event.objects.filter(created_at__lt=settled_until()).order_by("-pk").values_list("pk", flat=True)
         edge = old.filter(pk__gt=self._upto).first() or self._upto
         while self._upto < edge:

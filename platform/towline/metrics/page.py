@@ -15,6 +15,7 @@ from tracing.health import totals
 from .attempts import Ended
 from .gauges import gauges
 from .happenings import Happenings
+from .settled import Budget
 
 _happenings = Happenings()
 _ended = Ended()
@@ -35,8 +36,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
 class _Figures:
     def collect(self) -> Iterator[Metric]:
         yield from gauges()
-        yield from _happenings.families()
-        yield from _ended.families()
+        budget = Budget()
+        yield from _happenings.families(budget)
+        yield from _ended.families(budget)
         yield from _spans()
 
 

@@ -17,7 +17,10 @@ PATIENCE_SECONDS = 0.4
 
 
 class Budget:
-    """Of one scrape. A process that has just begun, where much is kept, needs several until it has caught up."""
+    """Of one scrape: a batch of each kind it takes in any case.
+
+    A process that has just begun, where much is kept, needs several scrapes until it has caught up.
+    """
 
     def __init__(self, seconds: float = PATIENCE_SECONDS) -> None:
         self._until = time.monotonic() + seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +13,20 @@ from jobs.spec import JobSpec, Resources, Timeouts
 from .drivers.protocol import LABEL_ATTEMPT, LABEL_INSTALLATION, LABEL_JOB, ContainerSpec, Mount
 
 SPARE_SECONDS = 60.0  # on top of all that a job may take, before a runtime ends it by itself
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a container is told of the platform, by variable. `own` is ours whatever the job says, `offered` is there where it
+    says nothing; `hidden` names what is secret of it.
+    """
+
+    own: Mapping[str, str] = field(default_factory=dict, repr=False)
+    offered: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hidden: frozenset[str] = frozenset()
+
+
+NOTHING = Told()
 
 
 def container_name(installation: str, job_id: object, attempt: int) -> str:
@@ -33,17 +48,20 @@ def container_spec(
     secrets: Mapping[str, str] = MappingProxyType({}),
     labels: Mapping[str, str] = MappingProxyType({}),
     region: str = "",
+    told: Told = NOTHING,
 ) -> ContainerSpec:
     """`image`: the resolved digest where there is one. `mounts`: the volumes, looked at. `secrets`: values by variable.
 
     `labels` and `region`: what the worker itself vouches for; the rest of what the job requires is the runtime's to find.
+    `told`: see `calling_back`.
     """
+    ours = {"TOWLINE_JOB_ID": str(job_id), "TOWLINE_ATTEMPT": str(attempt), **told.own}
     return ContainerSpec(
         name=container_name(installation, job_id, attempt),
         labels=container_labels(installation, job_id, attempt),
         image=image,
-        env={**spec.env, **secrets, "TOWLINE_JOB_ID": str(job_id), "TOWLINE_ATTEMPT": str(attempt)},
-        secret_env=frozenset(secrets),
+        env={**told.offered, **spec.env, **secrets, **ours},
+        secret_env=frozenset(secrets) | told.hidden,
         network=spec.network,
         read_only=spec.read_only,
         mounts=mounts,

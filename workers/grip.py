@@ -17,6 +17,7 @@ from jobs.secrets.mask import Mask
 from jobs.spec import JobSpec
 from jobs.states import ACTIVE_ATTEMPT
 
+from . import calling_back
 from .deadlines import Deadlines
 from .drivers.protocol import Driver
 from .ending import Ending
@@ -65,8 +66,11 @@ class Grip:
         self.on_wake: Callable[[], None] = lambda: None
 
     def know(self, secrets: Mapping[str, str]) -> None:
-        """What the container has, or will have, as secrets, by variable: from here on nothing of theirs is stored."""
-        self.secrets, self.mask = secrets, Mask(secrets.values())
+        """What the container has, or will have, as secrets, by variable: from here on nothing of theirs is stored, nor of its
+        token.
+        """
+        tokens = calling_back.masked(self.attempt, self.spec.network)
+        self.secrets, self.mask = secrets, Mask([*secrets.values(), *tokens])
 
     def leave(self) -> None:
         """Give the attempt up, or notice that it was taken: the supervisor stops at its next step."""

@@ -20,6 +20,7 @@ from tracing.spans import NOT_TRACED
 
 from . import secrets
 from .beginning import Beginning, Line, Notice
+from .calling_back import told
 from .container import container_spec
 from .drivers.protocol import Handle, HeldUp, Holdup, Images, Phase, PullProgress, Refused, Unavailable, Withdrawable
 from .ending import Ending, judge, vanished
@@ -140,10 +141,11 @@ class Starter:
         image = self._resolve_image()
         self._end_earlier()
         attempt = self.attempt
-        mounts = mounts_of(self.grip.spec.volumes, settings.TOWLINE.TOWLINE_VOLUMES)
+        wanted = self.grip.spec
+        mounts = mounts_of(wanted.volumes, settings.TOWLINE.TOWLINE_VOLUMES)
         self._give_secrets()
         spec = container_spec(
-            self.grip.spec,
+            wanted,
             installation_key(),
             attempt.job_id,
             attempt.number,
@@ -152,6 +154,7 @@ class Starter:
             self.grip.secrets,
             settings.TOWLINE.TOWLINE_LABELS,
             settings.TOWLINE.TOWLINE_REGION,
+            told(attempt, wanted.network, {*wanted.env, *self.grip.secrets}),
         )
         with self._steps:
             handle = self.grip.driver.start(spec, self._consent)

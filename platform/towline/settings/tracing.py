@@ -34,6 +34,22 @@ class TracingEnvironment(BaseSettings):
         description="Spans that wait in a process to be written, at most; more are dropped, and counted.",
     )
 
+    TOWLINE_SERVICE_URL: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        description="Where jobs' containers reach this platform, for the spans they send; its host must be one of "
+        "TOWLINE_ALLOWED_HOSTS. A loopback address is told to plain processes only. `manage.py up` sets it; pods are told "
+        "TOWLINE_KUBERNETES_SERVICE_URL first.",
+    )
+    TOWLINE_TRACE_CONTAINER_SPANS: int = Field(
+        10_000, ge=0, description="Spans taken from one attempt's container, at most; more are refused, and it is told."
+    )
+
+    @property
+    def traces(self) -> bool:
+        """Whether runs are traced at all."""
+        return self.ENABLE_DB_TRACING or bool(self.OTEL_EXPORTER_OTLP_ENDPOINT)
+
     @field_validator("TOWLINE_TRACE_SERVICES", mode="before")
     @classmethod
     def _split_services(cls, value: object) -> object:

@@ -136,7 +136,11 @@ class Stack:
 
     def _add(self, role: str, password: str) -> None:
         argv = [sys.executable, str(REPOSITORY / "manage.py"), "serve", role]
-        environment = {"TOWLINE_FLOWER_URL": self.flower_url or "", "TOWLINE_LOG_STORAGE": settings.TOWLINE.log_storage}
+        environment = {
+            "TOWLINE_FLOWER_URL": self.flower_url or "",
+            "TOWLINE_LOG_STORAGE": settings.TOWLINE.log_storage,
+            "TOWLINE_SERVICE_URL": settings.TOWLINE.TOWLINE_SERVICE_URL or self.url,
+        }
         if role == "web":
             argv += ["--port", str(self.ports.web)]
         if role == "flower":

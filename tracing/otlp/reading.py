@@ -1,0 +1,101 @@
+"""What somebody sent over OTLP/HTTP, as OpenTelemetry's own message: unpacked within bounds, from protobuf or JSON. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from typing import Any
+
+import orjson
+from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+BODY_BYTES = 4 * 1024 * 1024  # as it comes, and unpacked
+PROTOBUF, JSON = "application/x-protobuf", "application/json"
+ENCODINGS = ("", "identity", "gzip", "deflate")
+DEPTH = 60
+# What lies in what, on the way to the spans, in either spelling that protobuf's JSON knows.
+_LEVELS = (("resourceSpans", "resource_spans"), ("scopeSpans", "scope_spans"), ("spans",))
+_OLD_SCOPES = "instrumentationLibrarySpans"
+_IDS = {"traceId": 16, "trace_id": 16, "spanId": 8, "span_id": 8, "parentSpanId": 8, "parent_span_id": 8}
+
+
+class Malformed(Exception):
+    """It is no export of traces; the message says why."""
+
+
+class TooLarge(Exception):
+    """It is larger than anybody's batch of spans."""
+
+
+def unpack(body: bytes, encoding: str) -> bytes:
+    """`encoding`: one of ENCODINGS. Never more than BODY_BYTES, however small it was packed."""
+    if len(body) > BODY_BYTES:
+        raise TooLarge
+    if encoding in ("", "identity"):
+        return body
+    unpacking = zlib.decompressobj(32 + zlib.MAX_WBITS)  # knows both by their heads
+    try:
+        found = unpacking.decompress(body, BODY_BYTES + 1)
+    except zlib.error as error:
+        raise Malformed(f"the body is not {encoding}: {error}") from error
+    if len(found) > BODY_BYTES:
+        raise TooLarge
+    if not unpacking.eof or unpacking.unused_data:
+        raise Malformed(f"the body is not {encoding}: it ends too early, or goes on behind its end")
+    return found
+
+
+def read(body: bytes, media_type: str) -> ExportTraceServiceRequest:
+    return _read_json(body) if media_type == JSON else _read_protobuf(body)
+
+
+def _read_protobuf(body: bytes) -> ExportTraceServiceRequest:
+    request = ExportTraceServiceRequest()
+    try:
+        request.ParseFromString(body)
+    except DecodeError as error:
+        raise Malformed(f"the body is not an ExportTraceServiceRequest in protobuf: {error}") from error
+    return request
+
+
+def _read_json(body: bytes) -> ExportTraceServiceRequest:
+    try:
+        data = orjson.loads(body or b"{}")
+        return ParseDict(
+            _with_bytes(data), ExportTraceServiceRequest(), ignore_unknown_fields=True, max_recursion_depth=DEPTH
+        )
+    except (ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        # The last ones are how protobuf's reader stumbles over a list where an object should be.
+        raise Malformed(f"the body is not an ExportTraceServiceRequest in JSON: {str(error)[:500]}") from error
+
+
+def _with_bytes(request: Any) -> Any:
+    """OTLP's JSON has ids in hexadecimal digits, where protobuf's has all bytes in base64."""
+    if not isinstance(request, dict):
+        raise ValueError("it must be an object")  # noqa: TRY004 - of what was sent, not of a type
+    level = [request]
+    for names in _LEVELS:
+        for each in level:
+            if _OLD_SCOPES in each:
+                each["scopeSpans"] = each.pop(_OLD_SCOPES)
+        level = [inner for each in level for name in names for inner in _objects(each.get(name))]
+    for span in level:
+        for each in (span, *_objects(span.get("links"))):
+            each.update({name: _id(each[name], size) for name, size in _IDS.items() if name in each})
+    return request
+
+
+def _objects(found: Any) -> list[dict[str, Any]]:
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _id(text: Any, size: int) -> str:
+    """For protobuf's reader; empty where it is no id. Senders that know protobuf's JSON alone write base64."""
+    try:
+        found = bytes.fromhex(text) if len(text) == 2 * size else base64.b64decode(text, validate=True)
+    except (ValueError, TypeError, binascii.Error):
+        return ""
+    return base64.b64encode(found).decode() if len(found) == size else ""

@@ -10,9 +10,10 @@ from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 
+from jobs import traced
 from jobs.models import Attempt
 from jobs.tokens import token_of, tokens_of
-from tracing.identity import Parent, span_id_of
+from tracing.identity import Parent
 
 from .container import Told
 
@@ -46,8 +47,7 @@ def masked(attempt: Attempt, network: str) -> list[str]:
 
 def place_of(attempt: Attempt) -> Parent | None:
     """The span that the program's own spans hang below. None: its job is not traced, or tracing is off here."""
-    job = Parent.parse(attempt.job.traceparent) if settings.TOWLINE.traces else None
-    return job.at(span_id_of(attempt.job_id, attempt.number, "execute")) if job else None
+    return traced.place_of_container(attempt) if settings.TOWLINE.traces else None
 
 
 def service_url(runtime: str, network: str) -> str:

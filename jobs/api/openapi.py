@@ -16,6 +16,7 @@ from .problems import CONTENT_TYPE
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 LIMITS_OF_DATABASES = {limit for bits in (16, 32, 64) for limit in (2 ** (bits - 1) - 1, -(2 ** (bits - 1)))}
+OTLP = "/otlp/"
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -25,6 +26,13 @@ class BearerTokenScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         return dict(build_bearer_security_scheme_object("Authorization", "Bearer"))
+
+
+class AttemptTokenScheme(BearerTokenScheme):
+    """A container's."""
+
+    target_class = "jobs.api.otlp.AttemptToken"
+    name = "containerToken"
 
 
 class JobExtension(OpenApiSerializerExtension):
@@ -51,10 +59,13 @@ def without_limits_of_databases(result: dict[str, Any], **_: Any) -> dict[str, A
 
 
 def with_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """A hook over the whole schema: whatever is not described is a problem document, and errors have its media type."""
-    for operations in result["paths"].values():
+    """A hook over the whole schema: whatever is not described is a problem document, and errors have its media type.
+
+    OTLP has errors of its own.
+    """
+    for path, operations in result["paths"].items():
         for method in METHODS:
-            if method in operations:
+            if method in operations and OTLP not in path:
                 _describe_errors(operations[method]["responses"])
     return result
 

@@ -5,6 +5,7 @@ from . import (  # noqa: F401 - openapi tells the schema generator what it can't
     log_search,
     logs,
     openapi,
+    otlp,
     secrets,
     statistics,
     views,
@@ -23,6 +24,7 @@ urlpatterns = [
     path("jobs/<uuid:pk>/attempts/<int:number>/", views.JobAttempt.as_view(), name="job-attempt"),
     path("logs/search/", log_search.LogSearch.as_view(), name="logs-search"),
     path("logs/export/", exporting.LogsExport.as_view(), name="logs-export"),
+    path("otlp/v1/traces", otlp.Traces.as_view(), name="otlp-traces"),  # as OTLP has it, without a slash
     path("stats/", statistics.Stats.as_view(), name="stats"),
     path("secrets/", secrets.Secrets.as_view(), name="secrets"),
     path("secrets/<int:pk>/", secrets.SecretDetail.as_view(), name="secret"),

@@ -56,7 +56,7 @@ def service_url(runtime: str, network: str) -> str:
     This host's loopback address is the host itself to a plain process alone.
     """
     wanted = settings.TOWLINE
-    if not wanted.traces or network == "none":
+    if not wanted.takes_spans or network == "none":
         return ""
     if runtime == "kubernetes" and wanted.TOWLINE_KUBERNETES_SERVICE_URL:
         return str(wanted.TOWLINE_KUBERNETES_SERVICE_URL).rstrip("/")

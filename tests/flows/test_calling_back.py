@@ -91,6 +91,13 @@ def test_without_an_address_it_is_told_its_place_alone(attempt: Attempt, setting
     assert not told(attempt, "bridge", ()).own
 
 
+def test_containers_whose_spans_are_not_wanted_are_told_of_no_address(settings: LazySettings) -> None:
+    wish(settings, TOWLINE_SERVICE_URL=URL, TOWLINE_TRACE_SERVICES=["job", "container"])
+    assert service_url("process", "bridge") == URL
+    wish(settings, TOWLINE_TRACE_SERVICES=["job"])
+    assert service_url("process", "bridge") == ""
+
+
 @pytest.mark.parametrize(
     ("runtime", "network", "url"),
     [

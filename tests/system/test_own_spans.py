@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tests.stack import RunningStack, eventually, run_stack
+from tests.system.cluster import ground
+from tracing.identity import Parent
 
 PROGRAM = """
 import os
@@ -132,6 +134,22 @@ def test_a_token_ends_with_its_attempt(traced: RunningStack, tmp_path: Any) -> N
     logs = [path.read_text(errors="replace") for path in (traced.data_dir / "logs").glob("*.log")]
     assert token not in "".join(logs)
     assert traced.http.get("/jobs/", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+
+
+def test_a_pod_has_its_token_as_a_secret() -> None:
+    told = {"ENABLE_DB_TRACING": "true", "TOWLINE_KUBERNETES_SERVICE_URL": "http://towline.invalid"}
+    with ground() as field, run_stack("kubernetes", **field.environment, **told) as running:
+        running.image = field.image
+        job = running.submit("sh", "-c", "env; sleep 60")
+        output = eventually(lambda: (text := running.output(job).decode()) and "TOWLINE_TASK_ID" in text and text)
+        (pod,) = field.pods(job)
+        running.http.post(f"/jobs/{job['id']}/cancel/")
+        running.wait(job)
+    found = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+    assert (found["TOWLINE_URI"], found["TOWLINE_TOKEN"]) == ("http://towline.invalid", "***")
+    assert found["OTEL_EXPORTER_OTLP_HEADERS"] == "authorization=Bearer%20***"
+    assert Parent.parse(found["TRACEPARENT"])
+    assert "tla_" not in json.dumps(pod)
 
 
 def test_without_tracing_a_program_finds_nothing_of_it(stack: RunningStack) -> None:

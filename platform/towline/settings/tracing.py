@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from tracing.services import SERVICES
+from tracing.services import CONTAINER, SERVICES
 
 from .kubernetes import words
 
@@ -49,6 +49,11 @@ class TracingEnvironment(BaseSettings):
     def traces(self) -> bool:
         """Whether runs are traced at all."""
         return self.ENABLE_DB_TRACING or bool(self.OTEL_EXPORTER_OTLP_ENDPOINT)
+
+    @property
+    def takes_spans(self) -> bool:
+        """Whether containers are to send theirs."""
+        return self.traces and (not self.TOWLINE_TRACE_SERVICES or CONTAINER in self.TOWLINE_TRACE_SERVICES)
 
     @field_validator("TOWLINE_TRACE_SERVICES", mode="before")
     @classmethod

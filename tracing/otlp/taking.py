@@ -75,6 +75,8 @@ def _unfit(span: Span, home: Home | None) -> str:
         return "its trace_id is not 16 bytes, or all zero"
     if len(span.span_id) != 8 or not any(span.span_id):
         return "its span_id is not 8 bytes, or all zero"
+    if home and not span.end_time_unix_nano:
+        return "it has no end: a program's spans are sent when they are over"
     place = home.place if home else None
     if place and (place.trace_id, place.span_id) == (int.from_bytes(span.trace_id), int.from_bytes(span.span_id)):
         return "its span_id is that of the platform's own span, of TRACEPARENT"

@@ -256,6 +256,10 @@ def test_times_that_no_column_takes_are_refused_or_mended() -> None:
     assert (record(timeless).started_ns, record(timeless).ended_ns, record(timeless).status) == (NOW, None, "started")
 
 
+def test_a_program_sends_no_span_that_nobody_would_close() -> None:
+    assert "no end" in taken(Span(trace_id=TRACE, span_id=SPAN, start_time_unix_nano=START), home=HOME).refused[0]
+
+
 def test_a_parent_that_is_none_is_none() -> None:
     assert record(span(parent_span_id=bytes(8))).parent_span_id is None
     assert record(span(parent_span_id=b"x")).parent_span_id is None
@@ -315,6 +319,8 @@ def test_a_containers_spans_are_its_attempts_whatever_they_claim() -> None:
     found = record(span(claims), home=HOME, service__name="worker")
     assert (found.job_id, found.execution_id, found.model_id, found.region) == ("job-1", 5, "llama", "eu")
     assert (found.metadata["attributes"]["towline.job_id"], found.service) == ("job-1", "container")
+    nowhere = record(span({"towline.region": "moon"}), home=Home(Subject("job-1", 5)))
+    assert (nowhere.region, "moon" in str(nowhere.metadata)) == (None, False)
     assert record(span(), home=HOME, service__name="trainer").service == "trainer"
     assert record(span(), home=HOME, service__name="unknown_service:python").service == "container"
 
@@ -323,7 +329,7 @@ def test_a_containers_spans_hang_below_its_place() -> None:
     other = b"\x09" * 16
     assert record(span(), home=HOME).parent_span_id == PLACE.span_id
     assert record(span(parent_span_id=PARENT), home=HOME).parent_span_id == int.from_bytes(PARENT)
-    assert record(Span(trace_id=other, span_id=SPAN), home=HOME).parent_span_id is None
+    assert record(Span(trace_id=other, span_id=SPAN, end_time_unix_nano=NOW), home=HOME).parent_span_id is None
     assert taken(span(span_id=PLACE.span_id.to_bytes(8)), home=HOME).refused
 
 

@@ -32,7 +32,7 @@ class Mask:
         broken = Broken(set().union(*map(base64_shapes, values)))
         self._kinds = [plain, broken] if plain.shapes else []
         self._reach = max((kind.reach for kind in self._kinds), default=0)
-        self._heads = automaton({head for kind in self._kinds for head in kind.heads()})
+        self._heads = automaton(frozenset(head for kind in self._kinds for head in kind.heads()))
 
     def __bool__(self) -> bool:
         return bool(self._kinds)

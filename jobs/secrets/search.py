@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -14,6 +15,7 @@ import re2
 from .shapes import UNBROKEN
 
 AUTOMATON_BYTES = 256 * 1024 * 1024  # at most; one secret takes some kilobytes
+KEPT_HEADS = 400  # of one secret, about; no large automaton outlives its run
 HEAD_BYTES = 8
 HEAD_REACH = HEAD_BYTES + 2  # with a line end in it
 LINE_BYTES = 16  # broken lines are at least that long, on average
@@ -93,10 +95,18 @@ def _longest_beginnings(ordered: list[bytes]) -> list[int]:
     return places
 
 
-def automaton(heads: Iterable[bytes]) -> Any:
+def automaton(heads: frozenset[bytes]) -> Any:
+    """Making one takes longer than most runs' output does; the tokens of attempts all begin alike, and share one."""
+    return _kept(heads) if len(heads) <= KEPT_HEADS else _made(heads)
+
+
+def _made(heads: Iterable[bytes]) -> Any:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.max_mem = AUTOMATON_BYTES
     options.log_errors = False  # it would write the pattern to stderr
     written = ["".join(f"\\x{byte:02x}" for byte in head) for head in sorted(heads)]
     return re2.compile("|".join(written).encode(), options)
+
+
+_kept = lru_cache(maxsize=4)(_made)

@@ -77,7 +77,7 @@ def test_the_token_is_a_secret_of_the_container(attempt: Attempt, settings: Lazy
     assert {name for name, value in spec.env.items() if token in unquote(value)} == spec.secret_env
     assert token not in repr(spec) + repr(known)
     shown = preview(parse_spec({"image": "busybox", "command": ["true"], "runtime": "docker"}))
-    assert "tla_" not in str(shown)
+    assert "towline_attempt_" not in str(shown)
 
 
 def test_without_tracing_a_container_is_told_nothing(attempt: Attempt, settings: LazySettings) -> None:
@@ -162,5 +162,5 @@ def test_what_a_job_prints_of_its_token_is_masked(driver: ProcessDriver, setting
     output = b"".join(read_bytes(attempt.pk)).decode()
     assert "TOWLINE_TOKEN=***\n" in output
     assert "OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20***\n" in output
-    assert output.count("tla_") == 0 and token_of(attempt).rsplit(".")[1] not in output
+    assert output.count("towline_attempt_") == 0 and token_of(attempt).rsplit(".")[1] not in output
     assert output.splitlines()[-1].startswith("***")

@@ -149,7 +149,7 @@ def test_secrets_of_the_job_are_masked_in_its_spans(settings: LazySettings) -> N
     assert "secrets" in refused(send(container(attempt), one(3)))[1]
 
 
-@pytest.mark.parametrize("token", ["", "tla_", "tla_x-1.y", "tl_unknown", "tla_ü"])
+@pytest.mark.parametrize("token", ["", "towline_attempt_", "towline_attempt_x-1.y", "tl_unknown", "towline_attempt_ü"])
 def test_who_has_no_token_is_sent_away(token: str) -> None:
     client = APIClient()
     if token:

@@ -116,7 +116,9 @@ def test_a_body_of_no_stated_length_is_read(traced: RunningStack) -> None:
 def test_what_cannot_be_sent_never_fails_the_program(traced: RunningStack) -> None:
     """Refused for want of a token, at the same address."""
     broken = PROGRAM.replace(
-        "import os\n", "import os\nos.environ['OTEL_EXPORTER_OTLP_HEADERS'] = 'authorization=Bearer%20tla_x'\n", 1
+        "import os\n",
+        "import os\nos.environ['OTEL_EXPORTER_OTLP_HEADERS'] = 'authorization=Bearer%20towline_attempt_x'\n",
+        1,
     )
     job = traced.run(sys.executable, "-c", broken, **ROOM)
     assert job["state"] == "succeeded"
@@ -129,7 +131,7 @@ def test_a_token_ends_with_its_attempt(traced: RunningStack, tmp_path: Any) -> N
     job = traced.run("sh", "-c", f'printf %s "$TOWLINE_TOKEN" > {kept}')
     assert job["state"] == "succeeded"
     token = kept.read_text()
-    assert token.startswith("tla_")
+    assert token.startswith("towline_attempt_")
     assert token not in json.dumps(traced.job(job["id"])) + traced.http.get(f"/jobs/{job['id']}/attempts/").text
     logs = [path.read_text(errors="replace") for path in (traced.data_dir / "logs").glob("*.log")]
     assert token not in "".join(logs)
@@ -149,7 +151,7 @@ def test_a_pod_has_its_token_as_a_secret() -> None:
     assert (found["TOWLINE_URI"], found["TOWLINE_TOKEN"]) == ("http://towline.invalid", "***")
     assert found["OTEL_EXPORTER_OTLP_HEADERS"] == "authorization=Bearer%20***"
     assert Parent.parse(found["TRACEPARENT"])
-    assert "tla_" not in json.dumps(pod)
+    assert "towline_attempt_" not in json.dumps(pod)
 
 
 def test_without_tracing_a_program_finds_nothing_of_it(stack: RunningStack) -> None:

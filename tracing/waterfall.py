@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 FULL, SOLE, OPEN = "█", "▏", "░"
 NARROWEST_BAR = 10
+TICK_COLUMNS = 14
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,38 @@ def _bars(spans: Sequence[Phase], columns: int) -> list[tuple[str, str, str]]:
     return drawn
 
 
+def axis(spans: Sequence[Phase], columns: int) -> str:
+    """A line of that width to stand above the bars: round times, each beginning where it is."""
+    whole = (max(span.end for span in spans) - min(span.start for span in spans)) / timedelta(seconds=1)
+    step = _tick(whole, max(1, columns // TICK_COLUMNS))
+    line = ""
+    for number in range(int(whole / step) + 1):
+        at, text = round(number * step / max(whole, 1e-9) * columns), f"│{_axis_time(number * step)}"
+        if at >= len(line) and at + len(text) <= columns:
+            line = line.ljust(at) + text
+    return line.ljust(columns)
+
+
+def _tick(whole: float, most: int) -> float:
+    """The least of 1, 2 and 5, times a power of 10, that fits into the whole at most so often."""
+    power = 1e-6
+    while whole / (power * 10) > most:
+        power *= 10
+    return next(power * times for times in (1, 2, 5, 10) if whole / (power * times) <= most)
+
+
+def _axis_time(seconds: float) -> str:
+    if seconds == 0:
+        return "0"
+    return f"{seconds * 1000:g} ms" if seconds < 1 else f"{seconds:g} s"
+
+
 def _time(span: Phase) -> str:
-    seconds = span.seconds
+    return short_time(span.seconds)
+
+
+def short_time(seconds: float) -> str:
+    """0.012 → `12 ms`, 2 → `2.0 s`, 660 → `11 m`."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s" if seconds < 600 else f"{seconds / 60:.0f} m"

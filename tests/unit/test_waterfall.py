@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tracing.waterfall import Phase, draw
+import pytest
+
+from tracing.waterfall import Phase, axis, draw
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -43,3 +45,19 @@ def test_what_is_not_over_and_what_failed_say_so() -> None:
 
 def test_no_phases_draw_nothing() -> None:
     assert draw([], 80) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "labels"),
+    [(10, {0: "│0", 20: "│5 s"}), (2.5, {0: "│0", 32: "│2 s"}), (0.004, {0: "│0", 20: "│2 ms"}), (0, {0: "│0"})],
+)
+def test_the_axis_has_round_times_where_they_are(seconds: float, labels: dict[int, str]) -> None:
+    drawn = axis([phase("all", 0, seconds)], 40)
+    assert {at: label for at, label in labels.items() if drawn.startswith(label, at)} == labels
+    assert drawn.count("│") == len(labels)
+
+
+@pytest.mark.parametrize("columns", [10, 11, 40, 200])
+@pytest.mark.parametrize("seconds", [0, 1e-6, 0.3, 59.9, 61, 86_400 * 400])
+def test_the_axis_is_as_wide_as_the_bars(seconds: float, columns: int) -> None:
+    assert len(axis([phase("all", 0, seconds)], columns)) == columns

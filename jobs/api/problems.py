@@ -28,6 +28,10 @@ log = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 
 
+class TracesUnreadable(Exception):
+    """The table of spans, or a question asked of it, fails."""
+
+
 def problem(status: int, detail: str, errors: dict[str, list[str]] | None = None, slug: str = "") -> dict[str, Any]:
     body: dict[str, Any] = {
         "type": f"urn:towline:problem:{slug}" if slug else "about:blank",
@@ -90,6 +94,14 @@ def _database(error: Any) -> Answer:
     return problem(503, "The database does not answer just now: try again.", slug="database"), {"Retry-After": "2"}
 
 
+def _traces_unreadable(error: Any) -> Answer:
+    detail = (
+        "The trace store does not answer; jobs are not touched by that. Who runs this installation finds the cause with "
+        "`manage.py doctor`; a table or function that is missing comes back with `manage.py migrate`."
+    )
+    return problem(503, detail, slug="trace-store"), {"Retry-After": "10"}
+
+
 def _log_unreadable(error: Any) -> Answer:
     log.error("%s", error)
     detail = "The log storage does not give this log just now: try again, or ask who runs this installation."
@@ -123,6 +135,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
     SecretExists: _secret_exists,
     DatabaseError: _database,
     Unreadable: _log_unreadable,
+    TracesUnreadable: _traces_unreadable,
     RequestDataTooBig: lambda error: _from_drf(BodyTooLarge()),
     Http404: lambda error: (problem(404, "There is nothing here that you may see."), {}),
     PermissionDenied: lambda error: (problem(403, "You may not do that."), {}),

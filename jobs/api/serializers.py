@@ -117,7 +117,9 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     @extend_schema_field(serializers.DictField(child=serializers.URLField()))
     def get_links(self, job: Job) -> dict[str, str]:
         request = self.context.get("request")
-        names = {"self": "job", "logs": "job-logs", "events": "job-events", "attempts": "job-attempts"}
+        names = {
+            "self": "job", "logs": "job-logs", "events": "job-events", "attempts": "job-attempts", "trace": "job-trace",
+        }  # fmt: skip
         return {rel: reverse(f"api:{name}", [job.pk], request=request) for rel, name in names.items()}
 
 

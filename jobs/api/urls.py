@@ -8,6 +8,7 @@ from . import (  # noqa: F401 - openapi tells the schema generator what it can't
     otlp,
     secrets,
     statistics,
+    traces,
     views,
 )
 
@@ -22,6 +23,10 @@ urlpatterns = [
     path("jobs/<uuid:pk>/events/", views.JobEvents.as_view(), name="job-events"),
     path("jobs/<uuid:pk>/attempts/", views.JobAttempts.as_view(), name="job-attempts"),
     path("jobs/<uuid:pk>/attempts/<int:number>/", views.JobAttempt.as_view(), name="job-attempt"),
+    path("jobs/<uuid:pk>/trace/", traces.JobTrace.as_view(), name="job-trace"),
+    path("jobs/<uuid:pk>/changes/", traces.JobChanges.as_view(), name="job-changes"),
+    path("traces/", traces.Traces.as_view(), name="traces"),
+    path("traces/<str:trace_id>/", traces.TraceDetail.as_view(), name="trace"),
     path("logs/search/", log_search.LogSearch.as_view(), name="logs-search"),
     path("logs/export/", exporting.LogsExport.as_view(), name="logs-export"),
     path("otlp/v1/traces", otlp.Traces.as_view(), name="otlp-traces"),  # as OTLP has it, without a slash

@@ -1,0 +1,122 @@
+"""Traces over REST: the waterfall, what was wrong, what was like it, what changed; of what the caller may see."""
+
+from __future__ import annotations
+
+import logging
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import DatabaseError
+from django.http import Http404
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import generics
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from jobs.models import Job
+from jobs.traces.answers import attempt_of, changes_shown
+from jobs.traces.changed import Window, what_changed
+from jobs.traces.listing import Wanted, traces
+from jobs.traces.reading import trace, trace_of_job
+from jobs.traces.shown import trace_shown
+from jobs.traces.sight import Sight
+
+from .problems import TracesUnreadable
+from .serializers import ProblemSerializer
+from .trace_serializers import (
+    ChangesAskedSerializer,
+    ChangesSerializer,
+    TracesAskedSerializer,
+    TraceSerializer,
+    TracesSerializer,
+)
+from .views import acting_user
+
+log = logging.getLogger(__name__)
+PROBLEMS = {
+    400: OpenApiResponse(ProblemSerializer),
+    404: OpenApiResponse(ProblemSerializer),
+    503: OpenApiResponse(ProblemSerializer),
+}
+
+
+class AsksTraces(APIView):
+    """A trace store that fails is a problem document with the remedy, and jobs go on without it."""
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, DatabaseError):
+            log.error("the trace store failed a request: %s", exc)
+            exc = TracesUnreadable()
+        return super().handle_exception(exc)
+
+    @property
+    def sight(self) -> Sight:
+        return Sight(acting_user(self.request))
+
+    def job(self) -> Job:
+        jobs = Job.objects.visible_to(self.request.user).select_related("project")
+        return generics.get_object_or_404(jobs, pk=self.kwargs["pk"])
+
+
+class Traces(AsksTraces):
+    @extend_schema(
+        operation_id="traces_list", parameters=[TracesAskedSerializer], responses={200: TracesSerializer, **PROBLEMS}
+    )
+    def get(self, request: Request) -> Response:
+        """Traces with a span of that status, slower than that, of that service …: the newest first."""
+        given = asked(request, TracesAskedSerializer)
+        now = datetime.now(UTC)
+        days, limit = timedelta(days=given.pop("days")), given.pop("limit")
+        wanted = Wanted(now - days, now, **given)
+        return Response(TracesSerializer({"results": traces(wanted, self.sight, limit)}).data)
+
+
+class TraceDetail(AsksTraces):
+    @extend_schema(responses={200: TraceSerializer, **PROBLEMS})
+    def get(self, request: Request, trace_id: str) -> Response:
+        """A trace by its id, of 32 hexadecimal digits or as a UUID: the spans of it that the caller may see."""
+        asked(request, Serializer)
+        found = trace(_trace_id(trace_id), self.sight)
+        if found is None:
+            raise Http404
+        return Response(TraceSerializer(trace_shown(found, datetime.now(UTC))).data)
+
+
+class JobTrace(AsksTraces):
+    @extend_schema(responses={200: TraceSerializer, **PROBLEMS})
+    def get(self, request: Request, pk: UUID) -> Response:
+        """The job's waterfall, from the request on. One that is not traced has a note that says why."""
+        asked(request, Serializer)
+        found = trace_of_job(self.job(), self.sight)
+        return Response(TraceSerializer(trace_shown(found, datetime.now(UTC))).data)
+
+
+class JobChanges(AsksTraces):
+    @extend_schema(parameters=[ChangesAskedSerializer], responses={200: ChangesSerializer, **PROBLEMS})
+    def get(self, request: Request, pk: UUID) -> Response:
+        """What changed since the same job last worked: its spec and where it ran, its phases, what its failures share."""
+        job, given = self.job(), asked(request, ChangesAskedSerializer)
+        window = Window(datetime.now(UTC), given["last"], given["days"])
+        found = what_changed(job, attempt_of(job, given.get("attempt")), window, self.sight)
+        return Response(ChangesSerializer(changes_shown(found, job, window)).data)
+
+
+def asked(request: Request, kind: type[Serializer[Any]]) -> dict[str, Any]:
+    """The parameters, checked. One that nobody reads is an error rather than ignored."""
+    asked = kind(data=request.query_params)
+    known = ", ".join(sorted(asked.fields)) or "nothing"
+    if unknown := set(request.query_params) - set(asked.fields):
+        raise ValidationError({name: [f"unknown: {known} is known here"] for name in sorted(unknown)})
+    asked.is_valid(raise_exception=True)
+    return dict(asked.validated_data)
+
+
+def _trace_id(text: str) -> UUID:
+    if not re.fullmatch(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text, re.ASCII | re.IGNORECASE):
+        raise Http404
+    return UUID(text)

@@ -220,3 +220,9 @@ class ChangesSerializer(AskedOfSerializer):
     spec = ChangeSerializer(many=True)
     phases = PhasesSerializer()
     attributes = AttributesSerializer()
+
+
+class ComparisonSerializer(AskedOfSerializer):
+    compared_with = ComparedWithSerializer(allow_null=True, help_text="Null: the other was never tried.")
+    spec = ChangeSerializer(many=True)
+    phases = PhaseDifferenceSerializer(many=True)

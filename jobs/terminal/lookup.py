@@ -1,4 +1,4 @@
-"""Finding a job by its id, the beginning or the end of it."""
+"""Finding a job, or its trace, by its id, the beginning or the end of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from uuid import UUID
 from django.core.management.base import CommandError
 
 from jobs.models import Job, JobQuerySet
+from jobs.traces.reading import Trace, trace, trace_of_job
+from jobs.traces.sight import Sight
 
 from .words import safe
 
@@ -24,6 +26,16 @@ def find_job(text: str) -> Job:
     if len(found) > 1:
         raise CommandError(_ambiguous(text, found))
     return found[0]
+
+
+def find_trace(text: str) -> Trace:
+    """The trace of the one job meant, or the one with this id."""
+    digits = text.strip().lower().replace("-", "")
+    if re.fullmatch(r"[0-9a-f]{32}", digits) and not candidates(text).exists():
+        if found := trace(UUID(digits), Sight()):
+            return found
+        raise CommandError(f"no job and no trace has the id {text!r}: `manage.py jobs` lists jobs")
+    return trace_of_job(find_job(text), Sight())
 
 
 def candidates(text: str) -> JobQuerySet:

@@ -57,6 +57,15 @@ def changes_shown(found: Changes, job: Job, window: Window) -> dict[str, Any]:
     }
 
 
+def comparison_shown(found: Changes, job: Job) -> dict[str, Any]:
+    return {
+        **opening(job, found.attempt, *found.notes),
+        "compared_with": _base_shown(found.base) if found.base else None,
+        "spec": [change.as_json() for change in found.spec],
+        "phases": [phase_shown(each) for each in found.phases],
+    }
+
+
 def _base_shown(base: Attempt) -> dict[str, Any]:
     return {
         "job_id": str(base.job_id),

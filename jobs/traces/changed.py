@@ -70,6 +70,15 @@ def what_changed(job: Job, attempt: Attempt | None, window: Window, sight: Sight
     return found
 
 
+def compared(job: Job, attempt: Attempt | None, other: Job, now: datetime) -> Changes:
+    """With the newest attempt of another job, however that ended."""
+    found = Changes(attempt, Sameness.of(job), other.current_attempt)
+    found.spec = [*changes(other.spec, job.spec), *(_ran_on(found.base, attempt) if found.base else [])]
+    if attempt and found.base:
+        _compare_phases(found, attempt, [found.base], now)
+    return found
+
+
 def _ran_on(base: Attempt, attempt: Attempt | None) -> list[Change]:
     if attempt is None:
         return []
@@ -84,7 +93,7 @@ def _compare_phases(found: Changes, attempt: Attempt, earlier: Sequence[Attempt]
     if own and histories:
         found.phases = compare(own, histories, now)
     elif earlier:
-        what = "This attempt was not traced" if not own else "No earlier success was traced"
+        what = "This attempt was not traced" if not own else "Nothing that it is compared with was traced"
         found.notes.append(f"{what}: there are no phases to compare. Set ENABLE_DB_TRACING=true for every process.")
 
 

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from . import (  # noqa: F401 - openapi tells the schema generator what it can't see
+    diagnoses,
     exporting,
     log_search,
     logs,
@@ -24,6 +25,8 @@ urlpatterns = [
     path("jobs/<uuid:pk>/attempts/", views.JobAttempts.as_view(), name="job-attempts"),
     path("jobs/<uuid:pk>/attempts/<int:number>/", views.JobAttempt.as_view(), name="job-attempt"),
     path("jobs/<uuid:pk>/trace/", traces.JobTrace.as_view(), name="job-trace"),
+    path("jobs/<uuid:pk>/diagnosis/", diagnoses.JobDiagnosis.as_view(), name="job-diagnosis"),
+    path("jobs/<uuid:pk>/similar/", diagnoses.JobSimilar.as_view(), name="job-similar"),
     path("jobs/<uuid:pk>/changes/", traces.JobChanges.as_view(), name="job-changes"),
     path("traces/", traces.Traces.as_view(), name="traces"),
     path("traces/<str:trace_id>/", traces.TraceDetail.as_view(), name="trace"),

@@ -54,6 +54,10 @@ def spans_of_attempt(job_id: UUID, execution_id: int) -> list[Row]:
     return _read(Span.objects.filter(of_both, job_id=str(job_id)))[0]
 
 
+def has_spans(execution_id: int) -> bool:
+    return Span.objects.filter(execution_id=execution_id).exists()
+
+
 def _read(spans: QuerySet[Span]) -> tuple[list[Row], bool]:
     """The first so many, and whether there are more."""
     beyond = spans.order_by("id").values_list("id", flat=True)[MOST : MOST + 1]

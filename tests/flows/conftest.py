@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import ManagementUtility
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
@@ -18,6 +19,7 @@ from workers.drivers.process.driver import ProcessDriver
 from workers.models import Worker
 from workers.placing import place_waiting
 
+Manage = Callable[..., tuple[int, str, str]]
 ENGINE = {
     "id": "engine-1", "runtime": "docker", "version": "1", "arch": "amd64", "cpus": 4.0, "memory_bytes": 8 * 1024**3, "gpus": 0,
 }  # fmt: skip
@@ -60,6 +62,23 @@ def bob() -> User:
 @pytest.fixture
 def root() -> User:
     return User.objects.create_superuser("root")
+
+
+@pytest.fixture
+def manage(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Manage:
+    """Run a command in this process: (exit code, stdout, stderr)."""
+    monkeypatch.setenv("COLUMNS", "140")
+
+    def run(*argv: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = 0
+        try:
+            ManagementUtility(["manage.py", *argv]).execute()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        return (code, *capfd.readouterr())
+
+    return run
 
 
 def client_of(user: User) -> APIClient:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import ManagementUtility
 from knox.auth import TokenAuthentication
 from rest_framework.test import APIRequestFactory
 
@@ -21,26 +19,10 @@ from jobs.spec import parse_spec
 from jobs.states import AttemptState, JobState
 from jobs.verdicts import Verdict
 
+from .conftest import Manage
+
 # A command closes its connection when it ends, and with it a transaction that a test would be in.
 pytestmark = pytest.mark.django_db(transaction=True)
-Manage = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def manage(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Manage:
-    """Run a command in this process: (exit code, stdout, stderr)."""
-    monkeypatch.setenv("COLUMNS", "140")
-
-    def run(*argv: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = 0
-        try:
-            ManagementUtility(["manage.py", *argv]).execute()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        return (code, *capfd.readouterr())
-
-    return run
 
 
 def stored(name: str = "", **spec: object) -> Job:

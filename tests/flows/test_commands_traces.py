@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import ManagementUtility
 from rest_framework.test import APIClient
 
 from jobs.models import Attempt, Job
@@ -17,29 +15,11 @@ from tests.trace_builder import Built, Try, of_job, stored, traced
 from tracing.identity import trace_hex
 from tracing.models import Span
 
-from .conftest import client_of, make_job, make_worker
+from .conftest import Manage, client_of, make_job, make_worker
 from .ended import ended
 
 # A command closes its connection when it ends, and with it a transaction that a test would be in.
 pytestmark = pytest.mark.django_db(transaction=True)
-Manage = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def manage(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Manage:
-    """Run a command in this process: (exit code, stdout, stderr)."""
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*argv: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = 0
-        try:
-            ManagementUtility(["manage.py", *argv]).execute()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        return (code, *capfd.readouterr())
-
-    return run
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +33,7 @@ def test_trace_draws_the_waterfall(manage: Manage) -> None:
     code, out, _ = manage("trace", str(attempt.job_id)[-8:])
     assert code == 0
     lines = out.splitlines()
-    assert max(map(len, lines)) <= 120
+    assert max(map(len, lines)) <= 140
     assert re.search(r"│0 +│2 s +│4 s", lines[3])
     by_name = {re.split(r"\s{2,}|[▏█]", line.strip("┃ "))[1].strip(): line for line in lines if re.search("[▏█]", line)}
     assert [*by_name][:5] == ["POST api/v1/jobs/", "job", "queue", "attempt", "place"]

@@ -1,0 +1,61 @@
+"""What was unusual in an attempt, and why it failed: its verdict is the best witness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jobs.models import Attempt, Job
+from tracing.questions.anomalies import Finding
+from tracing.questions.answers import diagnose_execution_trace, identify_root_cause
+from tracing.questions.root_cause import RootCause, Witness
+
+from .answers import opening
+from .reading import NO_SPANS
+
+
+def findings(attempt: Attempt | None) -> list[Finding]:
+    """Every span by start, unusual or not."""
+    return diagnose_execution_trace(attempt.pk) if attempt else []
+
+
+def diagnosis(job: Job, attempt: Attempt | None, found: Sequence[Finding]) -> dict[str, Any]:
+    """`found`: see `findings`. A job that failed without a trace, or an attempt, still has its verdict."""
+    gone = NO_SPANS if attempt and job.trace_id and not found else ""
+    cause = cause_of(job, attempt)
+    return {
+        **opening(job, attempt, gone),
+        "anomalies": [_finding_shown(each) for each in found if each.is_anomaly],
+        "root_cause": cause and _cause_shown(cause),
+    }
+
+
+def cause_of(job: Job, attempt: Attempt | None) -> RootCause | None:
+    """While it is under way only the trace is heard."""
+    row = attempt or job
+    witness = Witness.of(row.state, row.verdict) if row.is_final else None
+    return identify_root_cause(attempt.pk if attempt else 0, witness)
+
+
+def _finding_shown(each: Finding) -> dict[str, Any]:
+    return {
+        "service": each.service,
+        "operation": each.operation,
+        "started_at": each.started_at,
+        "completed_at": each.completed_at,
+        "duration_ms": each.duration_ms,
+        "gap_after_ms": each.gap_after_ms,
+        "status": each.status,
+        "error_message": each.error_message,
+        "reason": each.anomaly_reason or "",
+    }
+
+
+def _cause_shown(cause: RootCause) -> dict[str, Any]:
+    return {
+        "type": cause.root_cause_type,
+        "service": cause.affected_service,
+        "operation": cause.affected_operation,
+        "evidence": cause.evidence,
+        "recommendation": cause.recommendation,
+    }

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from jobs.models import Job
+from jobs.traces.reading import Trace, trace_of_job
+from jobs.traces.sight import Sight
 from workers.drivers.protocol import Unavailable
 from workers.engines import offered
 
 IMAGE = "towline/demo:1"
 ELSEWHERE = "busybox:1.36"
+TRACE_SECONDS, LOOK_SECONDS = 10.0, 0.1
 SCRIPT = """\
 echo "Hello from Towline. I am process $$ of $(hostname)."
 for n in 1 2 3 4 5; do
@@ -86,6 +91,23 @@ def demo_job(ground: Ground) -> dict[str, Any]:
         "resources": {"cpus": 0.5, "memory": "64Mi"},
         "timeouts": {"run": 60, "start": 60},
     }
+
+
+def whole_trace(job: Job, seconds: float = TRACE_SECONDS) -> Trace:
+    """Its trace once every span of it is over, which is a little behind the job's end: its container is removed, too. What
+    there is of it when that takes too long, or where it is not traced.
+    """
+    until = time.monotonic() + seconds
+    found = trace_of_job(job, Sight())
+    while found.trace_id and not _is_whole(found) and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
+        found = trace_of_job(job, Sight())
+    return found
+
+
+def _is_whole(trace: Trace) -> bool:
+    lives = {row.operation for row in trace.rows if row.service == "job"}
+    return {"job", "attempt"} <= lives and all(row.completed_at for row in trace.rows)
 
 
 class Rest:

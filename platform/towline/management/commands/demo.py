@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import urllib.error
 from argparse import ArgumentParser
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -13,12 +15,15 @@ from rich.panel import Panel
 from rich.text import Text
 
 from jobs.models import Job
+from jobs.terminal.trace_page import trace_page
 from jobs.timeline import phases
-from towline.stack.demo import Ground, NoImageError, Rest, demo_job, survey_ground
+from towline.stack.demo import Ground, NoImageError, Rest, demo_job, survey_ground, whole_trace
 from towline.stack.stack import Doors, Ports, Stack, StackError, free_port
 from tracing.waterfall import draw
 
 from .up import Interrupted, end_on_signals, show_doors
+
+WIDEST = 120
 
 
 class Command(BaseCommand):
@@ -32,6 +37,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, once: bool, no_flower: bool, **options: Any) -> None:
         console = Console(highlight=False)
         end_on_signals()
+        os.environ.setdefault("ENABLE_DB_TRACING", "true")  # of the processes that are started below
         try:
             ground = survey_ground()
             if ground.note:
@@ -67,9 +73,18 @@ class Command(BaseCommand):
             elif event == "end":
                 ending = data
         self._show_end(console, ending)
-        console.print(draw(phases(Job.objects.get(pk=job["id"])), width=min(console.width, 100)), markup=False)
-        console.print()
+        self._show_time(console, Job.objects.get(pk=job["id"]))
         return ending.get("state") == "succeeded"
+
+    def _show_time(self, console: Console, job: Job) -> None:
+        """Where it went: the trace, or where there is none (ENABLE_DB_TRACING=false) the phases of its life."""
+        width, trace = min(console.width, WIDEST), whole_trace(job)
+        if trace.rows:
+            console.print(trace_page(trace, width, datetime.now(UTC), whole=False))
+            console.print(f"\nIts trace: manage.py trace {job.pk}\n")
+        else:
+            console.print(draw(phases(job), width), markup=False)
+            console.print()
 
     def _show_end(self, console: Console, ending: dict[str, Any]) -> None:
         verdict = ending.get("verdict")

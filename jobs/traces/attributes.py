@@ -29,7 +29,7 @@ def attributes(attempts: Sequence[Attempt]) -> list[dict[str, str]]:
 
 
 def _stored(attempt: Attempt) -> dict[str, Any]:
-    job, spec = attempt.job, attempt.job.spec
+    job, needs = attempt.job, attempt.job.needs
     known = {
         "worker": attempt.worker,
         "runtime": attempt.runtime,
@@ -37,10 +37,10 @@ def _stored(attempt: Attempt) -> dict[str, Any]:
         "image": job.image,
         "digest": attempt.image_digest,
         "project": job.project.name,
-        "region": spec.get("region"),
-        "arch": spec.get("arch"),
+        "region": needs.get("region"),
+        "arch": needs.get("arch"),
         "memory": attempt.memory_bytes,
-        "cpus": (spec.get("resources") or {}).get("cpus"),
+        "cpus": needs.get("cpus"),
         "attempt": attempt.number,
         "hour": f"{(attempt.started_at or attempt.created_at).astimezone(UTC):%H} UTC",
         **{f"label {key}": value for key, value in job.labels.items()},

@@ -16,7 +16,7 @@ from tracing.questions.differences import Difference, differences, too_few
 from tracing.rows import Row
 
 from .attributes import attributes
-from .peers import Sameness, same_jobs, successes, what_it_runs
+from .peers import Sameness, same_jobs, successes, without_specs
 from .reading import spans_of_attempt
 from .sight import Sight
 from .specs import Change, changes
@@ -122,11 +122,6 @@ def _runs(job: Job, window: Window, sight: Sight) -> list[Attempt]:
     since = window.now - timedelta(days=window.days)
     over = Q(state__in=[AttemptState.SUCCEEDED, AttemptState.FAILED, AttemptState.LOST], finished_at__gte=since)
     jobs = same_jobs(job, sight).filter(created_at__gte=since - timedelta(days=1)).values("pk")
-    attempts = Attempt.objects.filter(over, Q(job__in=jobs) | Q(job=job)).select_related("job__project")
+    attempts = without_specs(Attempt.objects.filter(over, Q(job__in=jobs) | Q(job=job)))
     newest = attempts.order_by("-pk")[:RUNS_MOST]
-    return [run for run in newest if _counts(run, job)]
-
-
-def _counts(run: Attempt, job: Job) -> bool:
-    same = bool(job.name) or what_it_runs(run.job) == what_it_runs(job)
-    return same and (run.verdict or {}).get("kind") != Kind.CANCELLED
+    return [run for run in newest if (run.verdict or {}).get("kind") != Kind.CANCELLED]

@@ -1,14 +1,14 @@
 """Other runs of the same job: those of its project with its name; without a name, those that run the same in the same image.
 
-Looked for among the newest of the project, at most `LOOK_BACK` old: the cost is bounded, and older ones tell little.
+Looked for among those of the project, at most `LOOK_BACK` older: the cost is bounded, and older ones tell little.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+
+from django.db.models import QuerySet
 
 from jobs.models import Attempt, Job, JobQuerySet
 from jobs.states import AttemptState, JobState
@@ -16,7 +16,6 @@ from jobs.states import AttemptState, JobState
 from .sight import Sight
 
 LOOK_BACK = timedelta(days=90)
-CANDIDATES = 2000  # unnamed jobs of the same image whose commands are compared
 WHAT_IT_RUNS = ("entrypoint", "command", "script")
 
 
@@ -41,29 +40,22 @@ class Sameness:
 
 
 def successes(job: Job, sight: Sight, most: int) -> list[Attempt]:
-    """Attempts of the same job that succeeded, submitted before it; the newest first."""
+    """Attempts of the same job that succeeded, submitted before it; the newest first. Their specs are read on demand."""
     before = same_jobs(job, sight).filter(created_at__lt=job.created_at, state=JobState.SUCCEEDED)
-    chosen = list(_running_the_same(job, before, most))
-    found = Attempt.objects.filter(job__in=chosen, state=AttemptState.SUCCEEDED).select_related("job")
+    newest = list(before.order_by("-created_at", "-pk").values_list("pk", flat=True)[:most])
+    found = without_specs(Attempt.objects.filter(job__in=newest, state=AttemptState.SUCCEEDED))
     return sorted(found, key=lambda attempt: (attempt.job.created_at, attempt.pk), reverse=True)
 
 
 def same_jobs(job: Job, sight: Sight) -> JobQuerySet:
-    """Of those without a name: candidates, see `_running_the_same`."""
-    named = {"name": job.name} if job.name else {"name": "", "image": job.image}
-    since = job.created_at - LOOK_BACK
-    return sight.jobs.filter(project=job.project_id, created_at__gte=since, **named).exclude(pk=job.pk)
+    """Others, of any state."""
+    alike = sight.jobs.filter(project=job.project_id, name=job.name, created_at__gte=job.created_at - LOOK_BACK)
+    if not job.name:
+        runs = {f"spec__{name}": job.spec.get(name) for name in WHAT_IT_RUNS}
+        alike = alike.filter(image=job.image, **runs)
+    return alike.exclude(pk=job.pk)
 
 
-def _running_the_same(job: Job, jobs: JobQuerySet, most: int) -> Iterator[Job]:
-    newest = jobs.order_by("-created_at", "-pk")
-    if job.name:
-        yield from newest[:most]
-        return
-    alike = (one for one in newest[:CANDIDATES] if what_it_runs(one) == what_it_runs(job))
-    for _, one in zip(range(most), alike, strict=False):
-        yield one
-
-
-def what_it_runs(job: Job) -> tuple[Any, ...]:
-    return tuple(job.spec.get(name) for name in WHAT_IT_RUNS)
+def without_specs(attempts: QuerySet[Attempt]) -> QuerySet[Attempt]:
+    """A spec may have megabytes, and there may be a thousand of them."""
+    return attempts.select_related("job__project").defer("job__spec", "secrets")

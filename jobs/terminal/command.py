@@ -62,7 +62,7 @@ class TerminalCommand(RichCommand):
 
     def print_json(self, document: Any) -> None:
         """One line: a document, or a row of a stream."""
-        self.stdout.write(orjson.dumps(document, default=str).decode())
+        self.stdout.write(orjson.dumps(document, default=str, option=orjson.OPT_UTC_Z).decode())
 
 
 @contextmanager

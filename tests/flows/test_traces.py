@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from rest_framework.renderers import JSONRenderer
 from rest_framework.test import APIClient
 
+from jobs.api.trace_serializers import TraceSerializer
 from jobs.models import Job
 from tests.trace_builder import Built, Try, of_job, stored, traced
 from tracing.identity import Parent, trace_hex
@@ -53,6 +56,8 @@ def test_a_job_has_the_waterfall_of_its_life(api: APIClient, alice: User) -> Non
     assert (6, "pull") in drawn
     execute = next(step for step in shown["spans"] if step["operation"] == "execute")
     assert set(execute) >= KEYS
+    # What is answered is what the schema describes, though it does not go through the serializer.
+    assert json.loads(JSONRenderer().render(TraceSerializer(shown).data)) == shown
     assert (execute["execution_id"], execute["job_id"]) == (attempt.pk, str(attempt.job_id))
     assert (execute["model_id"], execute["region"], execute["duration_ms"]) == ("llama", "eu", 2000)
     assert (execute["status"], execute["error_type"], execute["error_message"]) == (

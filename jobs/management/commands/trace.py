@@ -8,7 +8,6 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from jobs.api.trace_serializers import TraceSerializer
 from jobs.terminal.command import TerminalCommand
 from jobs.terminal.lookup import find_trace
 from jobs.terminal.trace_page import trace_page
@@ -35,7 +34,7 @@ manage.py trace 9fe8614d --json | jq '.spans[] | select(.critical) | .operation'
         now = datetime.now(UTC)
         found = find_trace(options["id"])
         if options["as_json"]:
-            self.print_json(TraceSerializer(trace_shown(found, now)).data)
+            self.print_json(trace_shown(found, now))
         elif found.rows:
             self.console.print(trace_page(found, self.console.width, now, whole=options["whole"]))
         if not found.rows:

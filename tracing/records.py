@@ -16,12 +16,14 @@ from .models import Status
 JOB, EXECUTION, MODEL, REGION = "towline.job_id", "towline.execution_id", "towline.model_id", "towline.region"
 STATUS = "towline.status"  # where OpenTelemetry's own word, an error or none, says too little: timeout, lost
 ERROR_TYPE = "error.type"
-MESSAGE_MOST = 4000
 
 
 @dataclass
 class Record:
-    """One span. Times are ns since 1970; `ended_ns` None: it has opened, and goes on."""
+    """One span, as whoever traces it has it; see `tracing.columns` for what of it a column takes.
+
+    Times are ns since 1970; `ended_ns` None: it has opened, and goes on. `shared`: another process may have written it, too.
+    """
 
     trace_id: int
     span_id: int
@@ -38,6 +40,7 @@ class Record:
     metadata: dict[str, Any] = field(default_factory=dict)
     error_message: str | None = None
     error_type: str | None = None
+    shared: bool = False
 
     @property
     def key(self) -> tuple[int, int]:
@@ -48,26 +51,29 @@ class Record:
         return None if self.ended_ns is None else max(0, self.ended_ns - self.started_ns) // 1_000_000
 
 
-def record_of(span: ReadableSpan) -> Record:
+def record_of(span: ReadableSpan, *, shared: bool = False) -> Record:
     """As it is now: open, or closed."""
     context, attributes = span.get_span_context(), dict(span.attributes or {})
     if context is None or span.start_time is None:
         raise ValueError(f"the span {span.name} was never started")
     failed = span.status.status_code is StatusCode.ERROR
-    over = Status(str(attributes.get(STATUS, Status.FAILED if failed else Status.COMPLETED)))
+    over = Status.FAILED if failed else Status.COMPLETED
+    if (said := attributes.get(STATUS)) in Status.values:
+        over = Status(said)
     return Record(
         context.trace_id,
         context.span_id,
         span.parent.span_id if span.parent else None,
-        str(span.resource.attributes.get("service.name", "unknown"))[:50],
-        span.name[:100],
+        str(span.resource.attributes.get("service.name", "unknown")),
+        span.name,
         span.start_time,
         span.end_time,
         Status.STARTED if span.end_time is None else over,
         **columns_of(attributes),
         metadata=_metadata(span, attributes),
-        error_message=(span.status.description or "")[:MESSAGE_MOST] or None,
-        error_type=str(attributes[ERROR_TYPE])[:100] if ERROR_TYPE in attributes else None,
+        error_message=span.status.description or None,
+        error_type=_text(attributes.get(ERROR_TYPE)),
+        shared=shared,
     )
 
 
@@ -75,15 +81,15 @@ def columns_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """What it is about, for the columns of that name."""
     execution = attributes.get(EXECUTION)
     return {
-        "job_id": _text(attributes.get(JOB), 255),
-        "execution_id": execution if isinstance(execution, int) else None,
-        "model_id": _text(attributes.get(MODEL), 100),
-        "region": _text(attributes.get(REGION), 50),
+        "job_id": _text(attributes.get(JOB)),
+        "execution_id": execution if isinstance(execution, int) and not isinstance(execution, bool) else None,
+        "model_id": _text(attributes.get(MODEL)),
+        "region": _text(attributes.get(REGION)),
     }
 
 
-def _text(value: object, most: int) -> str | None:
-    return str(value)[:most] if value else None
+def _text(value: object) -> str | None:
+    return str(value) if value else None
 
 
 def _metadata(span: ReadableSpan, attributes: dict[str, Any]) -> dict[str, Any]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import SpanKind, StatusCode
 
+from .export import SCOPE, Export, resource_of
 from .models import Status
 from .records import ERROR_TYPE, STATUS, Record, columns_of, record_of
 from .spans import Life, _context, _ns
@@ -42,15 +43,15 @@ class _ToTable(SpanProcessor):
             self._sink.put(record_of(span))
 
     def on_end(self, span: ReadableSpan) -> None:
-        self._sink.put(record_of(span))
+        self._sink.put(record_of(span, shared=_fixed.get() is not None))
 
 
 class Backend:
     """See `tracing.spans.Backend`. `services`: those that are traced; empty: all."""
 
-    def __init__(self, sink: Sink | None, export: SpanProcessor | None = None, services: Iterable[str] = ()) -> None:
-        self._sink = sink
-        self._processors = [*([_ToTable(sink)] if sink else []), *([export] if export else [])]
+    def __init__(self, sink: Sink | None, export: Export | None = None, services: Iterable[str] = ()) -> None:
+        self._sink, self._export = sink, export
+        self._processors = [*([_ToTable(sink)] if sink else []), *([export.processor] if export else [])]
         self._services = frozenset(services)
         self._tracers: dict[str, trace.Tracer] = {}
 
@@ -62,11 +63,10 @@ class Backend:
     def _made(self, service: str) -> trace.Tracer:
         if self._services and service not in self._services:
             return trace.NoOpTracer()
-        resource = Resource.create({"service.name": service, "service.namespace": "towline"})
-        provider = TracerProvider(resource=resource, id_generator=_Ids(), shutdown_on_exit=False)
+        provider = TracerProvider(resource=resource_of(service), id_generator=_Ids(), shutdown_on_exit=False)
         for processor in self._processors:
             provider.add_span_processor(processor)
-        return provider.get_tracer("towline")
+        return provider.get_tracer(SCOPE)
 
     def opened(self, life: Life) -> None:
         if self._sink is None or (self._services and life.service not in self._services):
@@ -82,6 +82,7 @@ class Backend:
                 _ns(life.start),
                 **columns_of(attributes),
                 metadata={"attributes": attributes},
+                shared=True,
             )
         )
 
@@ -96,7 +97,21 @@ class Backend:
         if status is not Status.COMPLETED:
             span.set_attribute(STATUS, status.value)
             span.set_status(StatusCode.ERROR, error_message)
-        span.end(max(_ns(end), _ns(life.start)))
+        with _fixed_id(life.span_id):
+            span.end(max(_ns(end), _ns(life.start)))
+
+    def received(self, records: Sequence[Record]) -> None:
+        """Spans of somebody else, that are over: into the table, and out as they came. They may come twice."""
+        for record in records:
+            if self._sink is not None:
+                self._sink.put(replace(record, shared=True))
+        self.export(records)
+
+    def export(self, records: Iterable[Record]) -> None:
+        """What the table has already."""
+        if self._export is not None:
+            for record in records:
+                self._export.put(record)
 
 
 @contextmanager

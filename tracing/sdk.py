@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -46,6 +46,20 @@ class _ToTable(SpanProcessor):
         self._sink.put(record_of(span, shared=_fixed.get() is not None))
 
 
+class _Passing(trace.NoOpTracer):
+    """Of a service that is switched off. What is below has the span above for its parent; with none above, a trace begins still.
+
+    `unseen` makes spans that nobody is told of, of traces that the sampler has chosen as it does any other.
+    """
+
+    def __init__(self, unseen: trace.Tracer) -> None:
+        self._unseen = unseen
+
+    def start_span(self, name: str, context: Context | None = None, *args: Any, **facts: Any) -> trace.Span:
+        found = super().start_span(name, context)
+        return found if found.get_span_context().is_valid else self._unseen.start_span(name, context)
+
+
 class Backend:
     """See `tracing.spans.Backend`. `services`: those that are traced; empty: all."""
 
@@ -61,9 +75,9 @@ class Backend:
         return found
 
     def _made(self, service: str) -> trace.Tracer:
-        if self._services and service not in self._services:
-            return trace.NoOpTracer()
         provider = TracerProvider(resource=resource_of(service), id_generator=_Ids(), shutdown_on_exit=False)
+        if self._services and service not in self._services:
+            return _Passing(provider.get_tracer(SCOPE))
         for processor in self._processors:
             provider.add_span_processor(processor)
         return provider.get_tracer(SCOPE)

@@ -22,6 +22,7 @@ from .states import FINAL_ATTEMPT, FINAL_JOB, AttemptState, JobState, State
 
 MODEL_LABEL = "model"
 Told = tuple[Status, str, str]  # the status, the error's type, its message
+Ended = tuple[Life, datetime, Status, str, str]  # as `spans.closed` takes it
 
 
 def place_of(job: Job) -> Parent | None:
@@ -74,6 +75,27 @@ def moved(row: Job | Attempt, to: State, changes: Mapping[str, Any]) -> None:
             _then(lambda: _job_moved(row, root, to, changes, now))
         else:
             _then(lambda: _attempt_moved(row, root, to, changes, now))
+
+
+def ended_with_attempt(attempt: Attempt) -> list[Ended]:
+    """What was over when it was, as it is told by who ends it. For those who find that nobody did."""
+    root = Parent.parse(attempt.job.traceparent)
+    if root is None or not root.sampled or attempt.finished_at is None:
+        return []
+    told = _told(AttemptState(attempt.state), {"verdict": attempt.verdict})
+    found: list[Ended] = [(_try_of(attempt, root), attempt.finished_at, *told)]
+    if attempt.started_at:
+        program = _program_of(attempt, root, attempt.started_at, attempt.image_digest, attempt.exit_code)
+        found.append((program, attempt.exited_at or attempt.finished_at, *told))
+    return found
+
+
+def ended_with_job(job: Job) -> list[Ended]:
+    """The same of a job: its own span."""
+    root = Parent.parse(job.traceparent)
+    if root is None or not root.sampled or job.finished_at is None:
+        return []
+    return [(_life_of(job, root), job.finished_at, *_told(JobState(job.state), {"verdict": job.verdict}))]
 
 
 def _then(tell: Callable[[], None]) -> None:

@@ -65,7 +65,7 @@ class Writer(models.Model):
     process = models.CharField(max_length=100, help_text="What it is: web, control, run …, host and pid.")
     started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
-    stopped_at = models.DateTimeField(null=True, blank=True, help_text="It ended in order, and left nothing open.")
+    stopped_at = models.DateTimeField(null=True, blank=True, help_text="It ended, and nothing of it is open any more.")
     written = models.PositiveBigIntegerField(default=0, help_text="Spans, when they closed.")
     dropped = models.PositiveBigIntegerField(default=0, help_text="Records that found no room, or no table.")
 

@@ -26,7 +26,7 @@ from tracing import spans
 from tracing.identity import Parent
 from tracing.services import WORKER
 
-from . import claims, ending, keeper, placing
+from . import claims, ending, keeper, placing, reaping
 from .drivers.protocol import Unavailable
 from .engines import driver_of
 from .grip import Left
@@ -53,6 +53,11 @@ def reconcile() -> None:
 def pack_logs() -> None:
     if settings.TOWLINE.packs_logs:
         packing.pack_for(PACK_SECONDS, settings.TOWLINE.TOWLINE_LOG_PACK_AFTER_SECONDS)
+
+
+@shared_task(name="workers.reap_traces", ignore_result=True, send_events=False)
+def reap_traces() -> None:
+    reaping.reap()
 
 
 @shared_task(name="workers.retention", ignore_result=True, send_events=False)

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                 ('process', models.CharField(help_text='What it is: web, control, run …, host and pid.', max_length=100)),
                 ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('seen_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('stopped_at', models.DateTimeField(blank=True, help_text='It ended in order, and left nothing open.', null=True)),
+                ('stopped_at', models.DateTimeField(blank=True, help_text='It ended, and nothing of it is open any more.', null=True)),
                 ('written', models.PositiveBigIntegerField(default=0, help_text='Spans, when they closed.')),
                 ('dropped', models.PositiveBigIntegerField(default=0, help_text='Records that found no room, or no table.')),
             ],

@@ -251,6 +251,12 @@ CELERY_BEAT_SCHEDULE = {
     "place": {"task": "workers.place", "schedule": 5.0, "options": {"expires": 5}},
     "reconcile": {"task": "workers.reconcile", "schedule": 10.0, "options": {"expires": 10}},
     "pack logs": {"task": "workers.pack_logs", "schedule": 10.0, "options": {"expires": 10}},
+    # Left out where nothing is traced in the database: not even a message.
+    **(
+        {"reap traces": {"task": "workers.reap_traces", "schedule": 10.0, "options": {"expires": 10}}}
+        if ENVIRONMENT.ENABLE_DB_TRACING
+        else {}
+    ),
     "retention": {
         "task": "workers.retention",
         "schedule": ENVIRONMENT.TOWLINE_LOG_RETENTION_SECONDS,

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: demo up install test test-sqlite test-postgres check chart format lock docs chaos bench bench-logs bench-kept bench-delivery bench-cluster wheels image servers clean help
+.PHONY: demo up install test test-sqlite test-postgres check chart format lock docs chaos bench bench-logs bench-kept bench-delivery bench-cluster bench-spans wheels image servers clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -89,6 +89,9 @@ bench-delivery: .venv/.dev ## how soon a line reaches those who follow it: 20 jo
 
 bench-cluster: .venv/.dev ## what a job costs over kubectl run, and a hundred pods one worker, on the cluster of KUBECONFIG
 	$(BIN)/python -m benchmarks.cluster $(ARGS)
+
+bench-spans: .venv/.dev ## how many spans a second the writer takes, and the table, on a PostgreSQL of its own (ARGS=--help)
+	$(BIN)/python -m benchmarks.spans $(ARGS)
 
 wheels: .venv/.base ## what the image installs, fetched by this machine's pip, for builds that reach no index (BASE_IMAGE=, EXTRA=s3)
 	docker/fetch-wheels.sh $(or $(BASE_IMAGE),python:3.13-slim-bookworm) $(or $(EXTRA),base)

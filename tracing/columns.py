@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -86,7 +87,15 @@ def _digits(number: int, bits: int) -> str:
 
 
 def _moment(ns: int) -> str:
-    return str(EPOCH + timedelta(microseconds=ns // 1000))
+    """As Django writes it, without a fraction where that is zero."""
+    seconds, rest = divmod(ns // 1000, 1_000_000)
+    return f"{_second(seconds)}.{rest:06d}" if rest else _second(seconds)
+
+
+@lru_cache(maxsize=1024)
+def _second(seconds: int) -> str:
+    """Spans come many in a second, and this is the dearest part of one."""
+    return str(EPOCH + timedelta(seconds=seconds))
 
 
 def _whole(number: int | None) -> int | None:

@@ -16,6 +16,7 @@ from .models import Status
 JOB, EXECUTION, MODEL, REGION = "towline.job_id", "towline.execution_id", "towline.model_id", "towline.region"
 STATUS = "towline.status"  # where OpenTelemetry's own word, an error or none, says too little: timeout, lost
 ERROR_TYPE = "error.type"
+_STATUSES = frozenset(Status.values)  # Django makes that list anew each time
 
 
 @dataclass
@@ -58,7 +59,7 @@ def record_of(span: ReadableSpan, *, shared: bool = False) -> Record:
         raise ValueError(f"the span {span.name} was never started")
     failed = span.status.status_code is StatusCode.ERROR
     over = Status.FAILED if failed else Status.COMPLETED
-    if (said := attributes.get(STATUS)) in Status.values:
+    if (said := attributes.get(STATUS)) in _STATUSES:
         over = Status(said)
     return Record(
         context.trace_id,

@@ -22,6 +22,7 @@ from jobs.logs.retention import retention_round
 from jobs.models import Attempt
 from jobs.quantities import human_bytes
 from jobs.states import ACTIVE_ATTEMPT
+from tracing import retention as traces
 from tracing import spans
 from tracing.identity import Parent
 from tracing.services import WORKER
@@ -66,6 +67,8 @@ def retention() -> None:
     did = retention_round()
     if did.attempts:
         log.info("retention dropped the logs of %d attempts, %s", did.attempts, human_bytes(did.bytes))
+    if spans := traces.retention_round().spans:
+        log.info("retention dropped %d spans", spans)
 
 
 @shared_task(name="workers.probe", ignore_result=True, send_events=False)

@@ -39,14 +39,23 @@ _POSTGRES = (
     f"{_INTO} SELECT {', '.join(_SELECTED.get(name, name) for name in COLUMNS)} "  # noqa: S608 - names of ours
     f"FROM json_to_recordset(%s) AS given({', '.join(f'{name} {kind}' for name, kind in TYPES.items())}) {_OR_AGAIN}"
 )
+_COPY = f"COPY trace_spans ({', '.join(COLUMNS[1:])}) FROM STDIN"
 LOCK_SECONDS = 1
 
 
 def write(rows: Sequence[Values]) -> None:
-    """One round trip."""
-    rows = sorted(rows, key=_has_none)  # SQLite gives the next id, and must not give one that `new_ids` gave
-    if not rows:
-        return
+    """Rows with an `id`, and such as have none yet."""
+    known = [row for row in rows if row.get("id") is not None]
+    new = [row for row in rows if row.get("id") is None]
+    write_new = _copy if connection.vendor == "postgresql" else _write_known
+    # In this order: SQLite gives the next id, and must not give one that `new_ids` gave.
+    if known:
+        _write_known(known)
+    if new:
+        write_new(new)
+
+
+def _write_known(rows: Sequence[Values]) -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(_POSTGRES, [orjson.dumps([_embedded(row) for row in rows]).decode()])
@@ -54,8 +63,11 @@ def write(rows: Sequence[Values]) -> None:
             cursor.executemany(_SQLITE, [tuple(_as_text(row.get(name)) for name in COLUMNS) for row in rows])
 
 
-def _has_none(row: Values) -> bool:
-    return row.get("id") is None
+def _copy(rows: Sequence[Values]) -> None:
+    """Most rows, in half the time. Times without a zone are in that of the connection, which is UTC."""
+    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(_COPY) as into:
+        for row in rows:
+            into.write_row([_as_text(row[name]) for name in COLUMNS[1:]])
 
 
 def _embedded(row: Values) -> Values:

@@ -23,16 +23,19 @@ from rich.console import Console
 
 from .figures import median, percentile
 
-TELL = Console(stderr=True)
+TELL = Console(stderr=True, soft_wrap=True)
 RATE, SECONDS = 20_000, 10.0
 TURNS = 100  # a second
 IN_A_TRACE = 20
 DRAIN_SECONDS = 120.0
+BEHIND_SECONDS = 2.0  # more, and it was not that rate
 
 
 @dataclass
 class Steady:
-    """`behind_seconds`: what the thread that puts had fallen behind at most. `put_us`: of each turn, by span."""
+    """`behind_seconds`: what the thread that puts had fallen behind at most. By span: `put_us`, of each turn, and `cpu_us`, this
+    process's processor time for making, taking and writing it, which does not depend on who else is on the machine.
+    """
 
     rate: int
     seconds: float
@@ -42,11 +45,16 @@ class Steady:
     most_waiting: int = 0
     behind_seconds: float = 0.0
     drained_seconds: float = 0.0
+    cpu_us: float = 0.0
     put_us: list[float] = field(default_factory=list)
 
     @property
     def reached(self) -> bool:
-        return not self.dropped and self.stored == self.accepted >= self.rate * self.seconds and self.behind_seconds < 1
+        return (
+            not self.dropped
+            and self.stored == self.accepted >= self.rate * self.seconds
+            and self.behind_seconds < BEHIND_SECONDS
+        )
 
 
 @dataclass
@@ -113,7 +121,7 @@ def steady(found: Steady, buffer: int) -> None:
     Span.objects.all().delete()
     writer = Writer("benchmark", buffer)
     source = records(int(found.rate * found.seconds))
-    began = time.monotonic()
+    began, cpu = time.monotonic(), time.process_time()
     for turn in range(int(found.seconds * TURNS)):
         due = began + turn / TURNS
         time.sleep(max(0.0, due - time.monotonic()))
@@ -122,6 +130,7 @@ def steady(found: Steady, buffer: int) -> None:
     over = time.monotonic()
     writer.settle(DRAIN_SECONDS)
     found.drained_seconds = time.monotonic() - over
+    found.cpu_us = (time.process_time() - cpu) / found.accepted * 1e6
     writer.stop()
     found.dropped, found.stored = writer.dropped, whole_rows()
 
@@ -190,6 +199,7 @@ def say(found: Figures) -> list[tuple[str, str]]:
         ("all in the table after the last, seconds", f"{run.drained_seconds:.2f}"),
         ("behind at most, seconds", f"{run.behind_seconds:.2f}"),
         ("putting one, median and p99, µs", f"{median(run.put_us):.2f}, {percentile(run.put_us, 0.99):.2f}"),
+        ("processor time of one here, made and written, µs", f"{run.cpu_us:.0f}"),
         ("the table takes a second", f"{found.table_a_second:,.0f}"),
         ("through OpenTelemetry, a second", f"{found.traced_a_second:,.0f}, {found.traced_us:.0f} µs each where it is traced"),
         ("load before and after", f"{found.load[0]:.1f}, {found.load[1]:.1f}"),
@@ -200,7 +210,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], prog="make bench-spans ARGS=…")
     parser.add_argument("--rate", type=int, default=RATE)
     parser.add_argument("--seconds", type=float, default=SECONDS)
-    parser.add_argument("--buffer", type=int, default=50_000, help="as TOWLINE_TRACE_BUFFER")
+    parser.add_argument("--buffer", type=int, default=RATE * 10, help="as TOWLINE_TRACE_BUFFER (default 200000)")
     parser.add_argument("--database", help="instead of a PostgreSQL of its own; its spans are deleted")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -215,7 +225,7 @@ def main() -> int:
         sys.stdout.write(json.dumps(asdict(found)) + "\n")
     else:
         for name, said in say(found):
-            TELL.print(f"[bold]{name:42}[/] {said}", highlight=False)
+            TELL.print(f"[bold]{name:50}[/] {said}", highlight=False)
         TELL.print(f"{'reached' if found.steady.reached else 'MISSED'}: {options.rate:,} a second without loss")
     return 0 if found.steady.reached else 1
 

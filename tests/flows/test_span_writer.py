@@ -113,6 +113,28 @@ def test_what_is_sent_twice_is_there_once(writer: Writer) -> None:
     assert len(rows()) == 1
 
 
+def test_two_that_write_the_same_at_the_same_moment_make_one_row_of_it() -> None:
+    at_once = threading.Barrier(2)
+
+    def write(held: Held) -> None:
+        at_once.wait()
+        held._write_all()
+        connection.close()
+
+    for n in range(8):
+        begun = [opened(shared=True, trace_id=n + 1) for _ in range(200)]
+        one, other = Held("one"), Held("other")
+        for record in begun:
+            one.put(record)
+            other.put(closed(record))
+        threads = [threading.Thread(target=write, args=(held,)) for held in (one, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert (len(rows()), {row["status"] for row in rows()}) == (1600, {"completed"})
+
+
 # --- no room ----------------------------------------------------------------------------------------------------------
 
 

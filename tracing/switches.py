@@ -13,10 +13,7 @@ from .services import SERVICES
 
 @dataclass(frozen=True)
 class Switches:
-    """`endpoint` is empty where nothing is exported; `services` are those that are traced; `keep_days` 0: for ever.
-
-    `disabled`: by OpenTelemetry's own OTEL_SDK_DISABLED, whatever else is set.
-    """
+    """`endpoint` is empty where nothing is exported; `services` are those that are traced; `keep_days` 0: for ever."""
 
     table: bool
     endpoint: str
@@ -24,11 +21,10 @@ class Switches:
     services: tuple[str, ...]
     keep_days: int
     buffer: int
-    disabled: bool = False
 
     @property
     def on(self) -> bool:
-        return (self.table or bool(self.endpoint)) and not self.disabled
+        return self.table or bool(self.endpoint)
 
 
 def switches() -> Switches:
@@ -40,7 +36,6 @@ def switches() -> Switches:
         tuple(wanted.TOWLINE_TRACE_SERVICES or SERVICES),
         wanted.TOWLINE_TRACE_KEEP_DAYS,
         wanted.TOWLINE_TRACE_BUFFER,
-        os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true",
     )
 
 

@@ -138,6 +138,10 @@ class Sealed:
         both = self._fetch(row.at, row.data + row.index)
         return expand(both[: row.data]), _entries(expand(both[row.data :]), row)
 
+    def index(self, row: Row) -> bytes:
+        """Without the output: its lines' times, lengths and streams."""
+        return _entries(expand(self._fetch(row.at + row.data, row.index)), row)
+
     def filters(self) -> Iterator[memoryview]:
         """One for each row."""
         every = memoryview(self._fetch(self._filters_at, self._filters_size))

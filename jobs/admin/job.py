@@ -27,6 +27,7 @@ from .facts import facts
 from .filters import RuntimeFilter, StateFilter, VerdictFilter, WaitingFilter
 from .shown import DASH, ago, badge, link, page, ran_for, shortened
 from .submitting import SubmitForm, fieldsets, filled_in
+from .traces.page import trace_page
 
 EVENTS_MOST = 500
 
@@ -65,6 +66,7 @@ class JobAdmin(LookOnly[Job]):
     def get_urls(self) -> list[URLPattern]:
         ours = [
             path("logs/", self.admin_site.admin_view(self.search_view), name="jobs_job_search"),
+            path("<uuid:pk>/trace/", self.admin_site.admin_view(self.trace_view), name="jobs_job_trace"),
             path("<uuid:pk>/cancel/", self.admin_site.admin_view(self.cancel_view), name="jobs_job_cancel"),
             path("<uuid:pk>/retry/", self.admin_site.admin_view(self.retry_view), name="jobs_job_retry"),
         ]
@@ -179,6 +181,14 @@ class JobAdmin(LookOnly[Job]):
         if not self.has_view_permission(request):
             raise PermissionDenied
         return searching.search_page(request, self.admin_site)
+
+    # --- its trace ----------------------------------------------------------------------------------------------------
+
+    def trace_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        job = get_object_or_404(Job, pk=pk)
+        return trace_page(request, self.admin_site, job.trace_id, job)
 
     # --- cancelling -----------------------------------------------------------------------------------------------
 

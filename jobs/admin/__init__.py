@@ -4,5 +4,6 @@ The theme of the whole site is the project's (`towline.admin`); workers add thei
 """
 
 from . import attempt, event, job, project, secret
+from .traces import span
 
-__all__ = ["attempt", "event", "job", "project", "secret"]
+__all__ = ["attempt", "event", "job", "project", "secret", "span"]

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: demo up install test test-sqlite test-postgres check chart format lock docs chaos bench bench-logs bench-kept bench-delivery bench-cluster bench-spans wheels image servers clean help
+.PHONY: demo up install test test-sqlite test-postgres check chart format lock docs chaos bench bench-logs bench-kept bench-delivery bench-pages bench-cluster wheels image servers clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -86,6 +86,9 @@ bench-logs: .venv/.dev ## how fast output is stored, against docker logs -f; som
 
 bench-delivery: .venv/.dev ## how soon a line reaches those who follow it: 20 jobs, 100 followers (ARGS=--help)
 	$(BIN)/python -m benchmarks.delivery $(ARGS)
+
+bench-pages: .venv/.dev ## how soon the page of a trace of 3,000 spans is on the screen, in Chromium (ARGS=--help)
+	$(BIN)/python -m benchmarks.pages $(ARGS)
 
 bench-cluster: .venv/.dev ## what a job costs over kubectl run, and a hundred pods one worker, on the cluster of KUBECONFIG
 	$(BIN)/python -m benchmarks.cluster $(ARGS)

@@ -18,12 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 MANY = 3000
 # A figure of the benchmark is 1 s; here only what is broken is to be noticed, on a busy machine too.
 OPENS_WITHIN_MS = 5000
-OPENED = """
-  const done = arguments[0];
-  requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now())));
-"""
-
-
+OPENED = "return performance.getEntriesByType('navigation')[0].loadEventEnd"
 NAMES = """
   return [...document.querySelectorAll("[role=row]:not([hidden])")].map((row) => row.querySelector("a, .operation").textContent);
 """
@@ -139,7 +134,7 @@ def test_a_line_of_the_log_is_one_click_away(opened: Chrome) -> None:
 
 def test_three_thousand_spans_open_at_once_and_read_as_a_few_lines(browser: Chrome, large: str) -> None:
     browser.get(large)
-    assert browser.execute_async_script(OPENED) < OPENS_WITHIN_MS
+    assert eventually(lambda: browser.execute_script(OPENED)) < OPENS_WITHIN_MS
     shown = names(browser)
     assert len(shown) < 40
     assert "step …" in shown

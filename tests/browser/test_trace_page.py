@@ -19,6 +19,12 @@ MANY = 3000
 # A figure of the benchmark is 1 s; here only what is broken is to be noticed, on a busy machine too.
 OPENS_WITHIN_MS = 5000
 OPENED = "return performance.getEntriesByType('navigation')[0].loadEventEnd"
+EDGES = """
+  return [...document.querySelectorAll(".axis svg, [role=row]:first-child .strip svg, .lane svg")].map((each) => {
+    const { left, right } = each.getBoundingClientRect();
+    return [Math.round(left), Math.round(right)];
+  });
+"""
 NAMES = """
   return [...document.querySelectorAll("[role=row]:not([hidden])")].map((row) => row.querySelector("a, .operation").textContent);
 """
@@ -130,6 +136,18 @@ def test_a_line_of_the_log_is_one_click_away(opened: Chrome) -> None:
     assert str(opened.execute_script("return arguments[0].href.baseVal", link)).endswith("?attempt=1#L1")
     opened.execute_script("arguments[0].dispatchEvent(new MouseEvent('click', {bubbles: true}))", link)
     eventually(lambda: opened.find_elements(By.CSS_SELECTOR, ".line.told"))
+
+
+def test_log_and_usage_are_on_the_axis_of_the_bars(opened: Chrome) -> None:
+    edges = opened.execute_script(EDGES)
+    assert len(edges) >= 3
+    assert len({tuple(edge) for edge in edges}) == 1, edges
+
+
+def test_on_a_phone_they_are_too(narrow: Chrome, typical: str) -> None:
+    narrow.get(typical)
+    edges = narrow.execute_script(EDGES)
+    assert len({tuple(edge) for edge in edges}) == 1, edges
 
 
 def test_three_thousand_spans_open_at_once_and_read_as_a_few_lines(browser: Chrome, large: str) -> None:

@@ -170,6 +170,32 @@ def test_the_log_is_drawn_on_the_same_axis_and_leads_to_its_line(boss: Client) -
     assert "of a CPU on average" in html
 
 
+def test_why_an_attempt_failed_stands_on_top(boss: Client) -> None:
+    job = ended_job()
+    traced(job)
+    told = words(shown(boss, job)).split("Root cause")[1].split("Waterfall")[0]
+    assert "execute" in told and "exit_code" in told and "Look at its output." in told
+
+
+def test_what_took_far_longer_than_ever_is_marked_on_its_bar(boss: Client) -> None:
+    for number in range(20):
+        stored(of_job(str(as_uuid(number + 1)), [Try(execution_id=10**6 + number, run=1.0)]))
+    job = ended_job("succeeded")
+    built = traced(job, run=60.0)
+    lines = {row.operation: shown(boss, job).split(line(row))[1].split('role="row"')[0] for row in built.rows}
+    assert {name for name, html in lines.items() if "▲" in html} == {"attempt", "run", "execute", "follow"}
+    assert "took 60,000 ms, its normal is 1,000 ms" in lines["execute"]
+
+
+def test_nothing_is_marked_in_a_trace_like_all_before(boss: Client) -> None:
+    for number in range(20):
+        stored(of_job(str(as_uuid(number + 1)), [Try(execution_id=10**6 + number)]))
+    job = ended_job("succeeded")
+    traced(job)
+    html = shown(boss, job)
+    assert "▲" not in html and "Root cause" not in html
+
+
 def test_of_a_request_for_many_jobs_a_job_shows_its_own(boss: Client) -> None:
     job, other = ended_job(), waiting_job()
     built = traced(job)

@@ -48,13 +48,11 @@ def receive(sent: ExportTraceServiceRequest, attempt: Attempt | None = None) -> 
 
 
 def _hand_over(records: Sequence[Record]) -> None:
-    writer = running.writer()
-    if writer is None:
-        return
-    if len(writer._waiting) + len(records) > settings.TOWLINE.TOWLINE_TRACE_BUFFER:
+    writer, backend = running.writer(), running.backend()
+    if writer is not None and writer.waiting + len(records) > settings.TOWLINE.TOWLINE_TRACE_BUFFER:
         raise NoRoom
-    for record in records:
-        writer.put(record)
+    if backend is not None:
+        backend.received(records)
 
 
 def _take_from(sent: ExportTraceServiceRequest, attempt: Attempt) -> Taken:

@@ -16,6 +16,8 @@ from .models import Status
 JOB, EXECUTION, MODEL, REGION = "towline.job_id", "towline.execution_id", "towline.model_id", "towline.region"
 STATUS = "towline.status"  # where OpenTelemetry's own word, an error or none, says too little: timeout, lost
 ERROR_TYPE = "error.type"
+TRIES = 3
+Key = tuple[int, int]  # trace, span
 _STATUSES = frozenset(Status.values)  # Django makes that list anew each time
 
 
@@ -44,12 +46,45 @@ class Record:
     shared: bool = False
 
     @property
-    def key(self) -> tuple[int, int]:
+    def key(self) -> Key:
         return self.trace_id, self.span_id
+
+    def record(self) -> Record:
+        return self
 
     @property
     def duration_ms(self) -> int | None:
         return None if self.ended_ns is None else max(0, self.ended_ns - self.started_ns) // 1_000_000
+
+
+class Noted:
+    """A span of this process, as it is taken down: who traces pays for no more. `record` makes one of it, in its own time."""
+
+    __slots__ = ("_span", "ended_ns", "key", "shared")
+
+    def __init__(self, span: ReadableSpan, *, shared: bool = False) -> None:
+        context = span.get_span_context()
+        if context is None:
+            raise ValueError(f"the span {span.name} was never started")
+        self.key: Key = (context.trace_id, context.span_id)
+        self.ended_ns = span.end_time
+        self.shared = shared
+        self._span = span
+
+    def record(self) -> Record:
+        """One that was open when it was taken down is open in it; its end comes by itself."""
+        made = self._made()
+        if self.ended_ns is None:
+            made.ended_ns, made.status = None, Status.STARTED
+        return made
+
+    def _made(self) -> Record:
+        for _ in range(TRIES):
+            try:
+                return record_of(self._span, shared=self.shared)
+            except RuntimeError:  # its attributes were added to meanwhile
+                continue
+        return record_of(self._span, shared=self.shared)
 
 
 def record_of(span: ReadableSpan, *, shared: bool = False) -> Record:

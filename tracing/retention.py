@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Min, QuerySet
 from django.db.models.functions import Now
 
+from .earlier import EARLIER, forget
 from .models import Span, Writer
 
 BATCH = 5000
@@ -39,7 +40,7 @@ def what_is_due() -> Round:
 
 def retention_round(tell: Tell = lambda spans: None) -> Round:
     """Remove whatever is due. `tell` hears of each batch how many spans it had."""
-    did = Round(_days(), writers=_writers().delete()[0])
+    did = Round(_days(), writers=forget(_writers()))
     if did.days:
         did.oldest = _spans(did.days).aggregate(oldest=Min("created_at"))["oldest"]
         while dropped := drop_some(did.days):
@@ -69,4 +70,4 @@ def _spans(days: int) -> QuerySet[Span]:
 def _writers() -> QuerySet[Writer]:
     """Those that ended; of one that was killed, not before what it left open was closed."""
     longest = timedelta(days=max(_days(), WRITER_DAYS))
-    return Writer.objects.filter(stopped_at__isnull=False, seen_at__lt=Now() - longest)
+    return Writer.objects.filter(stopped_at__isnull=False, seen_at__lt=Now() - longest).exclude(pk=EARLIER)

@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from .export import SCOPE, Export, resource_of
 from .models import Status
-from .records import ERROR_TYPE, STATUS, Record, columns_of, record_of
+from .records import ERROR_TYPE, STATUS, Noted, Record, columns_of
 from .spans import Life, _context, _ns
 
 _fixed: ContextVar[int | None] = ContextVar("span_id", default=None)
@@ -26,7 +26,7 @@ _fixed: ContextVar[int | None] = ContextVar("span_id", default=None)
 class Sink(Protocol):
     """Where records go, see `tracing.writer`. Never blocks, never raises."""
 
-    def put(self, record: Record) -> None: ...
+    def put(self, given: Record | Noted) -> None: ...
 
 
 class _Ids(RandomIdGenerator):
@@ -40,10 +40,10 @@ class _ToTable(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         if _fixed.get() is None:  # a life was written when it opened
-            self._sink.put(record_of(span))
+            self._sink.put(Noted(span))
 
     def on_end(self, span: ReadableSpan) -> None:
-        self._sink.put(record_of(span, shared=_fixed.get() is not None))
+        self._sink.put(Noted(span, shared=_fixed.get() is not None))
 
 
 class _Passing(trace.NoOpTracer):

@@ -14,23 +14,24 @@ import uuid
 import weakref
 from collections import deque
 from collections.abc import Mapping, Sequence
-from itertools import islice
 
 from django.db import DatabaseError, DataError, Error, IntegrityError, connection, transaction
 
 from . import table
 from .columns import values_of
 from .presence import BEAT_SECONDS, Presence
-from .records import Record
+from .records import Noted, Record
 
 log = logging.getLogger(__name__)
-GATHER_SECONDS = 0.15  # what comes together is written together; and so long it takes at least until it can be seen
+GATHER_SECONDS = 0.4  # what comes together is written together; and so long it takes at least until it can be seen
 BATCH = 2000
 BATCH_SQLITE = 300  # nobody else can write meanwhile
 AGAIN_SECONDS, AGAIN_SECONDS_MOST = 0.5, 5.0
 STOP_SECONDS = 5.0
 # Classes of SQLSTATE that say that the data is at fault: data, constraints, limits of the program.
 BAD_DATA = ("22", "23", "54")
+
+Given = Record | Noted
 
 
 class Writer:
@@ -50,7 +51,7 @@ class Writer:
         self.process = f"{self._role} {socket.gethostname()} {os.getpid()}"
         self.written = self.dropped = 0
         self.trouble: str | None = None  # why nothing can be written just now
-        self._waiting: deque[Record] = deque()
+        self._waiting: deque[Given] = deque()
         self._unclosed: set[table.Key] = set()  # taken as open, by this process alone
         self._ids: dict[table.Key, int] = {}  # of rows that are open
         self._in_doubt = False  # whether the last batch was written, nobody said
@@ -63,7 +64,7 @@ class Writer:
 
     # --- for who traces -----------------------------------------------------------------------------------------------
 
-    def put(self, record: Record) -> None:
+    def put(self, record: Given) -> None:
         if not self._has_room_for(record):
             self._drop()
             return
@@ -73,7 +74,7 @@ class Writer:
             if self._thread is None:
                 self.start()
 
-    def _has_room_for(self, record: Record) -> bool:
+    def _has_room_for(self, record: Given) -> bool:
         room = len(self._waiting) < self._most
         if record.shared:
             return room
@@ -168,14 +169,16 @@ class Writer:
 
     def _taken(self) -> list[Record]:
         """The next ones, each span once: of one that has opened and closed, the end says all."""
-        found: dict[table.Key, Record] = {}
-        for record in islice(iter(self._next, None), self._batch):
-            before = found.get(record.key)
-            if before is None or before.ended_ns is None or record.ended_ns is not None:
-                found[record.key] = record
-        return list(found.values())
+        found: dict[table.Key, Given] = {}
+        for _ in range(self._batch):
+            if (given := self._next()) is None:
+                break
+            before = found.get(given.key)
+            if before is None or before.ended_ns is None or given.ended_ns is not None:
+                found[given.key] = given
+        return [given.record() for given in found.values()]
 
-    def _next(self) -> Record | None:
+    def _next(self) -> Given | None:
         return self._waiting.popleft() if self._waiting else None
 
     def _store(self, batch: Sequence[Record]) -> bool:

@@ -23,7 +23,7 @@ from jobs.tokens import GRACE, token_of
 from tests.flows.conftest import client_of, make_attempt
 from tests.stack import eventually
 from tests.unit.tracing.test_otlp import as_json, request, span
-from tracing import running, spans
+from tracing import running
 from tracing.identity import Parent, as_uuid, span_id_of
 from tracing.models import Span, Status
 from tracing.otlp.reading import BODY_BYTES, JSON, PROTOBUF
@@ -40,9 +40,7 @@ def traced(settings: LazySettings) -> Iterator[None]:
     settings.TOWLINE = settings.TOWLINE.model_copy(update={"ENABLE_DB_TRACING": True})
     running.begin("web")
     yield
-    spans.install(None)
-    if writer := running.writer():
-        writer.stop()
+    running.end()
 
 
 @pytest.fixture

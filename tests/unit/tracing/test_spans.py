@@ -10,7 +10,7 @@ import pytest
 
 from tracing import spans
 from tracing.identity import Parent, as_uuid, span_hex, span_id_of, trace_hex
-from tracing.records import Record
+from tracing.records import Noted, Record
 from tracing.sdk import Backend
 from tracing.spans import Life, Status, Subject, about, here, span, under
 
@@ -25,7 +25,8 @@ class Kept:
         self.records: dict[int, Record] = {}
         self.opened: list[str] = []
 
-    def put(self, record: Record) -> None:
+    def put(self, given: Record | Noted) -> None:
+        record = given.record()
         self.records[record.span_id] = record
         if record.ended_ns is None:
             self.opened.append(record.operation)

@@ -45,7 +45,7 @@ def kept(*rows: Row, execution: int | None = None) -> int:
 
 
 def asked(function: str, *values: int) -> list[tuple[Any, ...]]:
-    """As a user of psql would; rows with the columns in the order that annex and docs name."""
+    """As a user of psql would; rows with the columns in the order that the docs name."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT * FROM {function}({', '.join(['%s'] * len(values))})", values)
         return cursor.fetchall()
@@ -373,6 +373,12 @@ def test_same_similar_and_unlike_come_in_this_order_and_never_itself() -> None:
         SimilarTrace(close, 2 / 3, "completed", 3000, None),
         SimilarTrace(unlike, 0.0, "completed", 2000, None),
     ]
+
+
+def test_what_begins_at_the_same_moment_is_compared_by_name() -> None:
+    mine = kept(span("a", 0, 1, span_id=UUID(int=11)), span("b", 0, 1, span_id=UUID(int=12)))
+    same = kept(span("a", 0, 1, span_id=UUID(int=22)), span("b", 0, 1, span_id=UUID(int=21)))
+    assert [(each.similar_execution_id, each.similarity_score) for each in similar(mine)] == [(same, 1.0)]
 
 
 def test_no_more_than_asked_for_and_the_latest_of_equals_first() -> None:

@@ -265,7 +265,7 @@ DECLARE
     this integer[];
     token integer;
 BEGIN
-    SELECT (array_agg(hashtext(s.operation) ORDER BY s.started_at, s.span_id))[1:200] INTO mine
+    SELECT (array_agg(hashtext(s.operation) ORDER BY s.started_at, s.operation COLLATE "C", s.span_id))[1:200] INTO mine
     FROM (
         SELECT DISTINCT ON (s.span_id) s.* FROM trace_spans s WHERE s.execution_id = $1
         ORDER BY s.span_id, s.completed_at IS NULL, CASE WHEN s.completed_at IS NULL THEN -s.id ELSE s.id END
@@ -311,7 +311,7 @@ BEGIN
             FROM once o WHERE o.status IN ('failed', 'timeout', 'lost')
             ORDER BY o.execution_id, o.completed_at, o.started_at DESC, o.span_id
         ), sequences AS (
-            SELECT o.execution_id, (array_agg(hashtext(o.operation) ORDER BY o.started_at, o.span_id))[1:200] AS tokens
+            SELECT o.execution_id, (array_agg(hashtext(o.operation) ORDER BY o.started_at, o.operation COLLATE "C", o.span_id))[1:200] AS tokens
             FROM once o GROUP BY o.execution_id
         ), weighed AS (
             SELECT q.execution_id, q.tokens, (1 + CASE

@@ -39,7 +39,7 @@ CHUNK = 900
 # execution, span, service, operation, status, error type, start, end
 Found = tuple[int, Any, str, str, str, str | None, Any, Any]
 SPANS = """SELECT execution_id, span_id, service, operation, status, error_type, started_at, completed_at FROM trace_spans
-    WHERE {which} ORDER BY execution_id, started_at, span_id, completed_at IS NULL, id"""
+    WHERE {which} ORDER BY execution_id, started_at, operation, span_id, completed_at IS NULL, id"""
 
 
 def history(phases: Iterable[Phase], execution_id: int) -> dict[Phase, list[int]]:
@@ -49,7 +49,7 @@ def history(phases: Iterable[Phase], execution_id: int) -> dict[Phase, list[int]
 
 def shape_of(rows: list[Row]) -> Shape:
     """Of an execution that there is."""
-    by_start = sorted(rows, key=lambda row: (row.started_at, row.span_id))
+    by_start = sorted(rows, key=lambda row: (row.started_at, row.operation, row.span_id))
     return Shape(by_start[0].execution_id or 0, tuple(row.operation for row in by_start), failure_of(rows))
 
 

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: demo up install test test-sqlite test-postgres check chart format lock docs chaos bench bench-logs bench-kept bench-delivery bench-pages bench-cluster wheels image servers clean help
+.PHONY: demo up install test test-sqlite test-postgres check chart format lock docs chaos bench bench-logs bench-kept bench-delivery bench-cluster bench-spans bench-pages bench-traces bench-tracing wheels image servers clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -89,6 +89,12 @@ bench-delivery: .venv/.dev ## how soon a line reaches those who follow it: 20 jo
 
 bench-pages: .venv/.dev ## how soon the page of a trace of 3,000 spans is on the screen, in Chromium (ARGS=--help)
 	$(BIN)/python -m benchmarks.pages $(ARGS)
+
+bench-traces: .venv/.dev ## questions asked of a hundred thousand executions' traces; some minutes, ROUNDS by ARGS
+	$(BIN)/python -m benchmarks.questions $(ARGS)
+
+bench-tracing: .venv/.dev ## what tracing adds to an execution, beside a platform that does not trace
+	$(BIN)/python -m benchmarks.tracing $(ARGS)
 
 bench-cluster: .venv/.dev ## what a job costs over kubectl run, and a hundred pods one worker, on the cluster of KUBECONFIG
 	$(BIN)/python -m benchmarks.cluster $(ARGS)

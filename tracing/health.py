@@ -16,6 +16,7 @@ from django.db.models import Avg, Count, Min, Q, Sum
 from django.utils import timezone
 
 from . import storage
+from .earlier import EARLIER
 from .models import Span, Status, Writer
 from .switches import Switches, switches
 
@@ -112,7 +113,9 @@ def totals() -> tuple[int, int]:
 
 def writers(now: datetime, most: int = 100) -> tuple[Scribe, ...]:
     """Who was heard of last comes first."""
-    rows = Writer.objects.filter(Q(stopped_at=None) | Q(stopped_at__gt=now - DAY)).order_by("-seen_at")[:most]
+    recent = Writer.objects.filter(Q(stopped_at=None) | Q(stopped_at__gt=now - DAY)).exclude(pk=EARLIER)
+    # Rows that stopped without a span are no writers, but keep how far the reaper has come.
+    rows = recent.exclude(written=0, dropped=0, stopped_at__isnull=False).order_by("-seen_at")[:most]
     return tuple(
         Scribe(
             row.id,

@@ -13,7 +13,10 @@ from .services import SERVICES
 
 @dataclass(frozen=True)
 class Switches:
-    """`endpoint` is empty where nothing is exported; `services` are those that are traced; `keep_days` 0: for ever."""
+    """`endpoint` is empty where nothing is exported; `services` are those that are traced; `keep_days` 0: for ever.
+
+    `disabled`: by OpenTelemetry's own OTEL_SDK_DISABLED, whatever else is set.
+    """
 
     table: bool
     endpoint: str
@@ -21,10 +24,11 @@ class Switches:
     services: tuple[str, ...]
     keep_days: int
     buffer: int
+    disabled: bool = False
 
     @property
     def on(self) -> bool:
-        return self.table or bool(self.endpoint)
+        return (self.table or bool(self.endpoint)) and not self.disabled
 
 
 def switches() -> Switches:
@@ -36,6 +40,7 @@ def switches() -> Switches:
         tuple(wanted.TOWLINE_TRACE_SERVICES or SERVICES),
         wanted.TOWLINE_TRACE_KEEP_DAYS,
         wanted.TOWLINE_TRACE_BUFFER,
+        os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true",
     )
 
 

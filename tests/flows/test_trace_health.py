@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection
 
-from tracing import health, storage, switches
+from tracing import earlier, health, storage, switches
 from tracing.health import Health
 from tracing.models import Span, Status, Writer
 
@@ -84,6 +84,7 @@ def test_who_fell_silent_is_told_from_who_ended_and_from_who_is_forgotten() -> N
     make_writer(timedelta(minutes=5), process="silent", written=7)
     make_writer(timedelta(minutes=6), process="ended", stopped_at=NOW - timedelta(minutes=6), dropped=2)
     make_writer(timedelta(days=2), process="forgotten")
+    make_writer(timedelta(minutes=1), process="reaping", stopped_at=NOW - timedelta(minutes=1))
     told = found()
     assert [writer.process for writer in told.silent] == ["silent"]
     assert (told.written, told.dropped) == (12, 3)
@@ -101,3 +102,13 @@ def test_what_is_missing_of_the_views_is_named() -> None:
         if connection.vendor == "postgresql":
             cursor.execute("DROP VIEW IF EXISTS trace_waterfall CASCADE")
     assert ("trace_waterfall" in storage.missing()) is (connection.vendor == "postgresql")
+
+
+def test_writers_are_forgotten_and_what_they_wrote_is_not() -> None:
+    for number in (1, 2):
+        make_writer(timedelta(days=40), written=number, dropped=10 * number, stopped_at=NOW - timedelta(days=40))
+        assert earlier.forget(Writer.objects.exclude(stopped_at=None)) == 1
+    make_writer(timedelta(seconds=1), written=4)
+    assert health.totals() == (7, 30)
+    assert Writer.objects.count() == 2
+    assert [writer.process for writer in found().writers] == ["run one 1"]

@@ -1,6 +1,6 @@
 """Two views, and on PostgreSQL three functions, for whoever asks in SQL. `tracing.questions` gives the same answers in Python.
 
-What the rules are, and why, stands in docs/tracing.md; the numbers here are those in `tracing/questions/rules.py`.
+What the rules are, and why, stands in docs/questions.md; the numbers here are those in `tracing/questions/rules.py`.
 """
 
 from django.db import migrations
@@ -61,16 +61,16 @@ mine AS MATERIALIZED (
     UNION ALL
     SELECT p.span_id, p.parent_span_id, c.until
     FROM climbing c JOIN mine p ON p.span_id = c.parent_span_id AND c.until > p.ended_at
-), reaching AS (
+), reaching AS MATERIALIZED (
     SELECT c.span_id, max(c.until) AS reach FROM climbing c GROUP BY c.span_id
-), spaced AS (
+), spaced AS MATERIALIZED (
     SELECT m.*, lead(m.started_at) OVER siblings - max(r.reach) OVER siblings AS space
     FROM mine m JOIN reaching r USING (span_id)
     WINDOW siblings AS (PARTITION BY m.trace_id, m.parent_span_id ORDER BY m.started_at, m.span_id)
 ), phases AS (
     SELECT m.service, m.operation, array_agg(m.took) FILTER (WHERE m.status = 'completed' AND m.took IS NOT NULL) AS own
     FROM mine m GROUP BY m.service, m.operation
-), histories AS (
+), histories AS MATERIALIZED (
     SELECT p.service, p.operation, cardinality(past.took) < 4 AS thin,
         ARRAY(SELECT unnest(CASE WHEN cardinality(past.took) < 4 THEN past.took || p.own ELSE past.took END) ORDER BY 1) AS took
     FROM phases p CROSS JOIN LATERAL (
@@ -293,14 +293,15 @@ BEGIN
             ) few WHERE cardinality(few.found) < 500
         ), alike AS (
             SELECT l.execution_id AS id FROM own CROSS JOIN LATERAL (
-                {_of_late("s.execution_id, s.status, s.error_type", "own", 50000)}
-            ) l WHERE l.status = own.status AND l.error_type IS NOT DISTINCT FROM own.error_type LIMIT 1000
+                {_of_late("s.execution_id, s.status, s.error_type", "own", 10000)}
+            ) l WHERE l.status = own.status AND l.error_type IS NOT DISTINCT FROM own.error_type LIMIT 500
         ), spans AS MATERIALIZED (
             SELECT s.* FROM trace_spans s WHERE s.execution_id >= (SELECT r.floor FROM recent r) AND s.execution_id <> $1
             UNION ALL
-            SELECT s.* FROM trace_spans s
-            WHERE s.execution_id IN (SELECT u.id FROM unusual u UNION SELECT a.id FROM alike a)
-                AND s.execution_id < (SELECT r.floor FROM recent r) AND s.execution_id <> $1
+            -- One by one through the index, whatever the planner expects of their number.
+            SELECT s.* FROM (SELECT u.id FROM unusual u UNION SELECT a.id FROM alike a) older
+            CROSS JOIN LATERAL (SELECT s.* FROM trace_spans s WHERE s.execution_id = older.id OFFSET 0) s
+            WHERE older.id < (SELECT r.floor FROM recent r) AND older.id <> $1
         ), once AS (
             SELECT DISTINCT ON (s.execution_id, s.span_id)
                 s.execution_id, s.span_id, s.service, s.operation, s.status, s.error_type, s.started_at, s.completed_at

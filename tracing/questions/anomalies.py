@@ -95,7 +95,7 @@ def judge(rows: Sequence[Row], past: Mapping[Phase, Sequence[int]], now: datetim
     for row in rows:
         if row.status == "completed" and (each := took[row.span_id]) is not None:
             own.setdefault((row.service, row.operation), []).append(each)
-    known = {phase: _history(past.get(phase, ()), own.get(phase, ())) for row in rows if (phase := _phase(row))}
+    known = {phase: _history(past.get(phase, ()), own.get(phase, ())) for phase in {_phase(row) for row in rows}}
     return [
         Judged(row, took[row.span_id], gaps.get(row.span_id), _normal(row, took[row.span_id], *known[_phase(row)]))
         for row in rows

@@ -36,8 +36,8 @@ def test_what_most_runs_lack_is_not_missed() -> None:
 
 
 def test_a_phase_counts_each_moment_once() -> None:
-    rows = [span("queue", 0, 2), span("queue", 1, 3), span("queue", 10, 11)]
-    assert compare(rows, [], LATER) == [PhaseDifference("worker", "queue", 4, None, 0)]
+    rows = [span("queue", 0, 4), span("queue", 1, 2), span("queue", 3, 5), span("queue", 10, 11)]
+    assert compare(rows, [], LATER) == [PhaseDifference("worker", "queue", 6, None, 0)]
 
 
 def test_what_took_no_time_has_no_ratio() -> None:

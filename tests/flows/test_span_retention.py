@@ -71,13 +71,13 @@ def test_batches_are_bounded_and_the_oldest_go_first() -> None:
     assert (heard, left(), older & left()) == ([4], set(), set())
 
 
-def test_writers_go_when_they_ended_and_not_before() -> None:
+def test_writers_go_when_they_ended_and_not_before_and_what_they_wrote_counts_on() -> None:
     long_ago = datetime.now(UTC) - timedelta(days=KEPT + 1)
     for name, stopped in (("ended", long_ago), ("killed", None)):
-        Writer.objects.create(id=uuid4(), process=name, seen_at=long_ago, stopped_at=stopped)
+        Writer.objects.create(id=uuid4(), process=name, seen_at=long_ago, stopped_at=stopped, written=3)
     Writer.objects.create(id=uuid4(), process="young", stopped_at=datetime.now(UTC))
     retention_round()
-    assert set(Writer.objects.values_list("process", flat=True)) == {"killed", "young"}
+    assert dict(Writer.objects.values_list("process", "written")) == {"earlier": 3, "killed": 3, "young": 0}
 
 
 @pytest.mark.django_db(transaction=True)

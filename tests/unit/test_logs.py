@@ -19,7 +19,7 @@ from towline.logs import json_line, line
 from towline.settings.environment import REPOSITORY
 from towline.settings.logs import PLAIN, logging_of
 from tracing import spans
-from tracing.records import Record
+from tracing.records import Noted, Record
 from tracing.sdk import Backend
 from tracing.services import WORKER
 
@@ -31,8 +31,8 @@ class _Kept:
     def __init__(self) -> None:
         self.records: list[Record] = []
 
-    def put(self, record: Record) -> None:
-        self.records.append(record)
+    def put(self, given: Record | Noted) -> None:
+        self.records.append(given.record())
 
 
 @pytest.fixture

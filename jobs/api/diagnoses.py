@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs.traces.answers import attempt_of
-from jobs.traces.diagnosis import diagnosis, findings
+from jobs.traces.diagnosis import diagnosis, examine
 from jobs.traces.likeness import similar
 
 from .trace_serializers import AttemptAskedSerializer, DiagnosisSerializer, SimilarAskedSerializer, SimilarSerializer
@@ -22,7 +22,7 @@ class JobDiagnosis(AsksTraces):
         """What was unusual in an attempt, and why it failed: null where it did not."""
         job, given = self.job(), asked(request, AttemptAskedSerializer)
         attempt = attempt_of(job, given.get("attempt"))
-        return Response(DiagnosisSerializer(diagnosis(job, attempt, findings(attempt))).data)
+        return Response(DiagnosisSerializer(diagnosis(job, attempt, examine(job, attempt))).data)
 
 
 class JobSimilar(AsksTraces):

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from jobs.models import Attempt, Job
 from tracing.questions.anomalies import Finding
-from tracing.questions.answers import diagnose_execution_trace, identify_root_cause
+from tracing.questions.answers import examine_execution
 from tracing.questions.root_cause import RootCause, Witness
 
 from .answers import opening
 from .reading import NO_SPANS
 
 
-def findings(attempt: Attempt | None) -> list[Finding]:
-    """Every span by start, unusual or not."""
-    return diagnose_execution_trace(attempt.pk) if attempt else []
+@dataclass(frozen=True)
+class Examined:
+    """`findings`: every span by start, unusual or not."""
+
+    findings: Sequence[Finding]
+    cause: RootCause | None
 
 
-def diagnosis(job: Job, attempt: Attempt | None, found: Sequence[Finding]) -> dict[str, Any]:
-    """`found`: see `findings`. A job that failed without a trace, or an attempt, still has its verdict."""
-    gone = NO_SPANS if attempt and job.trace_id and not found else ""
-    cause = cause_of(job, attempt)
-    return {
-        **opening(job, attempt, gone),
-        "anomalies": [_finding_shown(each) for each in found if each.is_anomaly],
-        "root_cause": cause and _cause_shown(cause),
-    }
-
-
-def cause_of(job: Job, attempt: Attempt | None) -> RootCause | None:
-    """While it is under way only the trace is heard."""
+def examine(job: Job, attempt: Attempt | None) -> Examined:
+    """A job that failed without a trace, or an attempt, still has its verdict. While it is under way the trace alone is heard."""
     row = attempt or job
     witness = Witness.of(row.state, row.verdict) if row.is_final else None
-    return identify_root_cause(attempt.pk if attempt else 0, witness)
+    return Examined(*examine_execution(attempt.pk if attempt else 0, witness))
+
+
+def diagnosis(job: Job, attempt: Attempt | None, seen: Examined) -> dict[str, Any]:
+    gone = NO_SPANS if attempt and job.trace_id and not seen.findings else ""
+    return {
+        **opening(job, attempt, gone),
+        "anomalies": [_finding_shown(each) for each in seen.findings if each.is_anomaly],
+        "root_cause": seen.cause and _cause_shown(seen.cause),
+    }
 
 
 def _finding_shown(each: Finding) -> dict[str, Any]:

@@ -23,6 +23,12 @@ def diagnose_execution_trace(execution_id: int) -> list[Finding]:
     return diagnose(_judged(execution_id))
 
 
+def examine_execution(execution_id: int, witness: Witness | None = None) -> tuple[list[Finding], RootCause | None]:
+    """Both of these, in one look."""
+    judged = _judged(execution_id)
+    return diagnose(judged), root_cause(judged, witness)
+
+
 def identify_root_cause(execution_id: int, witness: Witness | None = None) -> RootCause | None:
     """None of a healthy execution. `witness`: what the platform knows; without, the span of the attempt is heard."""
     return root_cause(_judged(execution_id), witness)

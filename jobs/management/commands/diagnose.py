@@ -12,7 +12,7 @@ from jobs.api.trace_serializers import DiagnosisSerializer
 from jobs.terminal.choosing import add_attempt, chosen_attempt
 from jobs.terminal.command import TerminalCommand
 from jobs.terminal.diagnosis_page import diagnosis_page
-from jobs.traces.diagnosis import diagnosis, findings
+from jobs.traces.diagnosis import diagnosis, examine
 
 
 class Command(TerminalCommand):
@@ -31,12 +31,12 @@ manage.py diagnose 9fe8614d --json | jq .root_cause
 
     def handle(self, *args: Any, **options: Any) -> None:
         job, attempt = chosen_attempt(options)
-        found = findings(attempt)
-        shown = DiagnosisSerializer(diagnosis(job, attempt, found)).data
-        nothing = not found and not shown["root_cause"]
+        seen = examine(job, attempt)
+        shown = DiagnosisSerializer(diagnosis(job, attempt, seen)).data
+        nothing = not seen.findings and not shown["root_cause"]
         if options["as_json"]:
             self.print_json(shown)
         elif not nothing:
-            self.console.print(Group(*diagnosis_page(shown, found)))
+            self.console.print(Group(*diagnosis_page(shown, seen.findings)))
         if nothing:
             raise CommandError(shown["note"])

@@ -177,6 +177,8 @@ def _program_of(attempt: Attempt, root: Parent, start: datetime, image: str, exi
     known: dict[str, Value] = {"image.digest": image}
     if exit_code is not None:
         known["exit_code"] = exit_code
+    if attempt.node:
+        known["node"] = attempt.node
     above, subject = root.at(_attempt_span(attempt)), subject_of_attempt(attempt)
     return Life(above, _container_span(attempt), "execute", CONTAINER, subject, start, known)
 

@@ -66,6 +66,7 @@ class Follower:
 
     def _note_phase(self, seen: Observation) -> None:
         over = seen.phase is Phase.EXITED
+        self.grip.attempt.node = seen.node or self.grip.attempt.node
         if over and not self._over:
             now = datetime.now(UTC)
             self.grip.attempt.exited_at = min(seen.finished_at or now, now)

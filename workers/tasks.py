@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
@@ -131,6 +132,7 @@ def _traced(attempt: Attempt, sent: str, began: datetime) -> AbstractContextMana
     if header and place and header.trace_id == place.trace_id:
         place = header
     about: dict[str, Any] = {"worker": attempt.worker, "number": attempt.number, "fence": attempt.fence}
+    about["host__name"] = socket.gethostname()
     subject = traced.subject_of_attempt(attempt)
     return spans.span(
         "run", WORKER, parent=place, subject=subject, kind=SpanKind.CONSUMER, start=began, leaves=(Ignore,), **about

@@ -71,8 +71,9 @@ class Attempt(Stamped):
     log_packed_at = models.DateTimeField(null=True, blank=True)
     log_dropped_at = models.DateTimeField(null=True, blank=True, help_text="When retention removed it.")
 
-    # In the hands of one process, and no column: when it saw that the program was over.
+    # In the hands of one process, and no columns: when it saw that the program was over, and on which machine of a cluster.
     exited_at: datetime | None = None
+    node: str = ""
 
     objects = StampedQuerySet["Attempt"].as_manager()
 

@@ -18,7 +18,7 @@ OF_SPANS = {
     "digest": ("digest",),
     "cache_hit": ("cache_hit",),
 }
-OPERATIONS = ("attempt", "run", "resolve image")
+OPERATIONS = ("attempt", "run", "resolve image", "execute")
 IDS_AT_ONCE = 500
 
 
@@ -53,7 +53,8 @@ def _told_by_spans(executions: Sequence[int]) -> Mapping[int, dict[str, Any]]:
     for start in range(0, len(executions), IDS_AT_ONCE):
         some = executions[start : start + IDS_AT_ONCE]
         spans = Span.objects.filter(execution_id__in=some, operation__in=OPERATIONS)
-        for execution, region, metadata in spans.values_list("execution_id", "region", "metadata"):
+        # The program's own span comes behind that of the run: the node of a cluster is told by it, else it is the worker's.
+        for execution, region, metadata in spans.order_by("pk").values_list("execution_id", "region", "metadata"):
             if execution is not None:
                 told[execution] |= _of_span(region, metadata)
     return told

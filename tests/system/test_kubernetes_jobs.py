@@ -26,7 +26,7 @@ def field() -> Iterator[Ground]:
 
 @pytest.fixture(scope="module")
 def stack(field: Ground) -> Iterator[RunningStack]:
-    with run_stack("kubernetes", **field.environment) as running:
+    with run_stack("kubernetes", ENABLE_DB_TRACING="1", **field.environment) as running:
         running.image = field.image
         yield running
 
@@ -43,6 +43,17 @@ def waiting(stack: RunningStack, job: dict[str, Any], reason: str) -> dict[str, 
 def cancel(stack: RunningStack, job: dict[str, Any]) -> dict[str, Any]:
     stack.http.post(f"/jobs/{job['id']}/cancel/")
     return stack.wait(job, 20)
+
+
+def test_a_pod_has_a_trace_with_its_wait_for_a_node_and_the_node(stack: RunningStack) -> None:
+    job = stack.run("true")
+
+    def spans() -> dict[str, dict[str, Any]]:
+        told = stack.http.get(f"/jobs/{job['id']}/trace/").json()["spans"]
+        return {span["operation"]: span for span in told if span["status"] == "completed"}
+
+    eventually(lambda: {"create", "start", "schedule", "follow", "remove", "job"} <= spans().keys())
+    assert spans()["execute"]["metadata"]["attributes"]["node"]
 
 
 def test_a_pod_runs_and_leaves_nothing_but_its_output(stack: RunningStack, field: Ground) -> None:

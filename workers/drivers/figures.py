@@ -64,3 +64,12 @@ class Engine:
     gpus: int = 0
     detail: Mapping[str, Any] = field(default_factory=dict)
     elastic: bool = False
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder or file of the engine's host, by its real path, in the container. It is there: the caller has looked."""
+
+    source: str
+    target: str
+    read_only: bool

@@ -15,6 +15,7 @@ from jobs.verdicts import Verdict
 
 from .figures import Engine as Engine
 from .figures import Image as Image
+from .figures import Mount as Mount
 from .figures import PullProgress as PullProgress
 from .figures import RunningProcess as RunningProcess
 from .figures import Usage as Usage
@@ -56,15 +57,6 @@ class Unreadable(Unavailable):
     def __init__(self, message: str, patience_seconds: float = 0.0) -> None:
         super().__init__(message)
         self.patience_seconds = patience_seconds
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A folder or file of the engine's host, by its real path, in the container. It is there: the caller has looked."""
-
-    source: str
-    target: str
-    read_only: bool
 
 
 @dataclass(frozen=True)
@@ -161,7 +153,8 @@ class Observation:
     `oom_killed` is the runtime's flag: it may be true for a child only, and false for a child on other kernels.
     `error` is the runtime's sentence about a container that could not start. `holdup` is of a pending one, None while
     nothing is wrong. `unreachable` is the runtime's sentence about one that it has lost sight of: the phase is then what was
-    known last. `image_digest` pins what it runs (`repo@sha256:…`), where the runtime tells.
+    known last. `image_digest` pins what it runs (`repo@sha256:…`), where the runtime tells; `node`: the machine that runs it,
+    where a runtime has many.
     """
 
     handle: Handle
@@ -177,6 +170,7 @@ class Observation:
     holdup: Holdup | None = None
     unreachable: str = ""
     image_digest: str = ""
+    node: str = ""
 
 
 def unasked(handle: Handle | None) -> None:

@@ -58,6 +58,7 @@ def observe(
         holdup=holdup(pod, events) if phase is Phase.PENDING else None,
         unreachable="" if over else unreachable(pod, node, now),
         image_digest=_digest(pod),
+        node=str(pod["spec"].get("nodeName") or ""),
     )
 
 

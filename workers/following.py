@@ -42,6 +42,11 @@ class Follower:
         So a look comes before every reading, the first one too: a short job has exited by then, and is read once.
         """
         self._steps.begin("follow", WORKER)
+        seen = self._follow()
+        self._sampler.keep()
+        return seen
+
+    def _follow(self) -> Observation:
         while True:
             seen = self._look()
             if seen.phase is Phase.GONE:

@@ -5,6 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from django.db import Error
+
+from jobs.models import UsageSeries
+from jobs.usage import FEWEST, Series
 
 from .drivers.protocol import Handle, Metered, Unavailable
 from .grip import Grip
@@ -12,6 +19,7 @@ from .grip import Grip
 log = logging.getLogger(__name__)
 FIRST_SAMPLE_SECONDS = 0.3  # soon: short jobs have peaks, too
 SAMPLE_SECONDS = 2.0
+KEEP_SECONDS = 30.0
 
 
 class Sampler:
@@ -22,10 +30,30 @@ class Sampler:
         self._handle = handle
         self._due_at = time.monotonic() + FIRST_SAMPLE_SECONDS
         self._thread: threading.Thread | None = None
+        self._series = Series(self._kept())
+        self._keep_at = time.monotonic() + KEEP_SECONDS
+
+    def _kept(self) -> list[list[int]]:
+        """By whoever had the attempt before."""
+        if self._grip.fence > 1:
+            with suppress(Error):
+                kept = UsageSeries.objects.filter(attempt=self._grip.attempt)
+                return next(iter(kept.values_list("rows", flat=True)), [])
+        return []
+
+    def keep(self) -> None:
+        """What was measured so far, in the database. Losing it costs a curve, and no job."""
+        rows = list(self._series.rows)
+        if len(rows) >= FEWEST:
+            with suppress(Error):
+                UsageSeries.objects.update_or_create(attempt=self._grip.attempt, defaults={"rows": rows})
 
     def tend(self) -> None:
         """One question at a time, and none while the last one is not answered."""
         meter = self._grip.driver
+        if time.monotonic() >= self._keep_at:
+            self._keep_at = time.monotonic() + KEEP_SECONDS
+            self.keep()
         if (
             not isinstance(meter, Metered)
             or time.monotonic() < self._due_at
@@ -46,4 +74,5 @@ class Sampler:
             return
         if now:
             peak = max(now.memory_peak_bytes, self._grip.usage.get("memory_peak_bytes", 0))
+            self._series.add(datetime.now(UTC), now.memory_bytes, now.cpu_seconds)
             self._grip.usage.update(memory_peak_bytes=peak, cpu_seconds=round(now.cpu_seconds, 3))

@@ -10,6 +10,7 @@ from . import (  # noqa: F401 - openapi tells the schema generator what it can't
     secrets,
     statistics,
     traces,
+    usage,
     views,
 )
 
@@ -20,6 +21,7 @@ urlpatterns = [
     path("jobs/<uuid:pk>/cancel/", views.JobCancel.as_view(), name="job-cancel"),
     path("jobs/<uuid:pk>/retry/", views.JobRetry.as_view(), name="job-retry"),
     path("jobs/<uuid:pk>/logs/", logs.JobLogs.as_view(), name="job-logs"),
+    path("jobs/<uuid:pk>/usage/", usage.JobUsage.as_view(), name="job-usage"),
     path("jobs/<uuid:pk>/export/", exporting.JobExport.as_view(), name="job-export"),
     path("jobs/<uuid:pk>/events/", views.JobEvents.as_view(), name="job-events"),
     path("jobs/<uuid:pk>/attempts/", views.JobAttempts.as_view(), name="job-attempts"),

@@ -114,7 +114,7 @@ class JobWait(VisibleJobs):
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
         """The job once it is final, or as it stands when the time-out is over."""
         seconds = seconds_parameter(request, "timeout", 30.0, WAIT_SECONDS_MOST)
-        if _visible_job(self).is_final or not seconds:
+        if visible_job(self).is_final or not seconds:
             return Response(self.get_serializer(self.get_object()).data)
         # Answered from the event loop: a waiting client costs no thread.
         return StreamingHttpResponse(self._answer_later(pk, seconds), content_type="application/json")
@@ -139,7 +139,7 @@ class JobAttempts(generics.ListAPIView[Attempt]):
     filter_backends: list[Any] = []
 
     def get_queryset(self) -> QuerySet[Attempt]:
-        return _visible_job(self).attempts.all()
+        return visible_job(self).attempts.all()
 
 
 class JobAttempt(generics.RetrieveAPIView[Attempt]):
@@ -150,7 +150,7 @@ class JobAttempt(generics.RetrieveAPIView[Attempt]):
     lookup_field = "number"
 
     def get_queryset(self) -> QuerySet[Attempt]:
-        return _visible_job(self).attempts.all()
+        return visible_job(self).attempts.all()
 
 
 class JobEvents(generics.ListAPIView[Event]):
@@ -162,10 +162,10 @@ class JobEvents(generics.ListAPIView[Event]):
     filter_backends: list[Any] = []
 
     def get_queryset(self) -> QuerySet[Event]:
-        return _visible_job(self).events.select_related("attempt")
+        return visible_job(self).events.select_related("attempt")
 
 
-def _visible_job(view: APIView) -> Job:
+def visible_job(view: APIView) -> Job:
     if getattr(view, "swagger_fake_view", False):
         return Job()
     return generics.get_object_or_404(Job.objects.visible_to(view.request.user), pk=view.kwargs["pk"])

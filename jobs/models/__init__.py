@@ -8,6 +8,7 @@ from .installation import Installation, installation_key
 from .job import WAITING_REASONS, Job, JobQuerySet
 from .project import Project
 from .secret import Secret
+from .usage import UsageSeries
 
 __all__ = [
     "WAITING_REASONS",
@@ -22,5 +23,6 @@ __all__ = [
     "Secret",
     "Stamped",
     "StampedQuerySet",
+    "UsageSeries",
     "installation_key",
 ]

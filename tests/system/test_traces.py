@@ -169,6 +169,13 @@ def test_without_the_flag_there_is_nothing(stack: RunningStack) -> None:
     assert told.stdout.split()[-2:] == ["0", "0"], told.stderr
 
 
+def test_what_it_used_is_sampled_while_it_runs(traced: RunningStack) -> None:
+    job = traced.run("sh", "-c", "timeout 5 sh -c 'while :; do :; done'; true", resources={"cpus": 1, "memory": "64Mi"})
+    told = traced.http.get(f"/jobs/{job['id']}/usage/").json()
+    assert len(told["samples"]) >= 2 and told["memory_peak_bytes"]
+    assert told["samples"][-1]["cpus"] > 0.3 and told["samples"][-1]["memory_bytes"] > 0
+
+
 def rename(stack: RunningStack, old: str, new: str) -> None:
     """The table, by whoever has the database's password."""
     code = f"from django.db import connection; connection.cursor().execute('ALTER TABLE {old} RENAME TO {new}')"

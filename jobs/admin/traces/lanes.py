@@ -1,7 +1,7 @@
 """What goes on beside a trace, on its time axis: when lines were written, and what its containers used.
 
-Of usage, an attempt keeps its peak of memory and its CPU time, no samples: what is drawn is one level over the time in which
-the container ran, and the lane says so.
+Of usage there are samples where it ran for long enough. Of a short one there is its peak of memory and its CPU time: one level
+over the time in which it ran.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from jobs.logs.density import Density, density
 from jobs.logs.vault import Unreadable
 from jobs.models import Attempt
 from jobs.quantities import human_bytes
+from jobs.usage import Sample, samples_of
 
 from .axis import Axis
 
@@ -86,46 +87,63 @@ def _blocks(counted: list[tuple[Attempt, Density]]) -> Iterator[Block]:
             )
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Of an attempt, how much it used from when to when."""
+
+    attempt: Attempt
+    begin: datetime
+    end: datetime
+    memory_bytes: int
+    cpus: float
+    sampled: bool
+
+
 def _of_usage(attempts: list[Attempt], axis: Axis, now: datetime) -> Iterator[Lane]:
     ran = [attempt for attempt in attempts if attempt.started_at and attempt.usage]
-    memory = {one: one.usage.get("memory_peak_bytes", 0) for one in ran}
-    cpus = {one: one.usage.get("cpu_seconds", 0) / max(_seconds(one, now), 0.001) for one in ran}
+    samples = samples_of([one.pk for one in ran], {one.pk: one.started_at for one in ran})
+    known = [stretch for one in ran for stretch in _stretches(one, samples.get(one.pk, []), now)]
+    highest = max((each.memory_bytes for each in known), default=0)
+    busiest = max(1.0, *(each.cpus for each in known), 0.0)
     yield Lane(
-        "memory, peak",
+        "memory",
         tuple(
-            _level(one, axis, now, peak / _limit(one, max(memory.values())), _of_limit(one, peak))
-            for one, peak in memory.items()
-            if peak
+            _level(each, axis, each.memory_bytes / _limit(each.attempt, highest), _of_limit(each))
+            for each in known
+            if each.memory_bytes
         ),
     )
-    yield Lane(
-        "CPUs, mean",
-        tuple(
-            _level(one, axis, now, used / max(1.0, *cpus.values()), f"{used:.2g} of a CPU on average")
-            for one, used in cpus.items()
-            if used
-        ),
-    )
+    yield Lane("CPUs", tuple(_level(each, axis, each.cpus / busiest, _busy(each)) for each in known if each.cpus))
 
 
-def _level(attempt: Attempt, axis: Axis, now: datetime, share: float, says: str) -> Block:
-    begin = axis.place(attempt.started_at or now)
+def _stretches(attempt: Attempt, samples: list[Sample], now: datetime) -> Iterator[Stretch]:
+    begin, end = attempt.started_at or now, attempt.finished_at or now
+    for sample in samples:
+        yield Stretch(attempt, begin, max(begin, sample.time), sample.memory_bytes, sample.cpus, sampled=True)
+        begin = max(begin, sample.time)
+    if not samples:
+        cpus = attempt.usage.get("cpu_seconds", 0) / max((end - begin).total_seconds(), 0.001)
+        yield Stretch(attempt, begin, end, attempt.usage.get("memory_peak_bytes", 0), cpus, sampled=False)
+
+
+def _level(each: Stretch, axis: Axis, share: float, says: str) -> Block:
+    begin = axis.place(each.begin)
     height = round(min(1.0, max(LEAST_SHARE, share)) * HEIGHT, 1)
-    width = max(0.1, axis.place(attempt.finished_at or now) - begin)
-    return Block(round(begin, 3), round(width, 3), HEIGHT - height, height, f"Attempt {attempt.number}: {says}")
+    width = max(0.1, axis.place(each.end) - begin)
+    return Block(round(begin, 3), round(width, 3), HEIGHT - height, height, f"Attempt {each.attempt.number}: {says}")
 
 
 def _limit(attempt: Attempt, most: int) -> int:
     return max(attempt.memory_bytes or most, 1)
 
 
-def _of_limit(attempt: Attempt, peak: int) -> str:
-    limit = f" of {human_bytes(attempt.memory_bytes)}" if attempt.memory_bytes else ", no limit"
-    return f"{human_bytes(peak)}{limit} at its peak"
+def _of_limit(each: Stretch) -> str:
+    limit = f" of {human_bytes(each.attempt.memory_bytes)}" if each.attempt.memory_bytes else ", no limit"
+    return f"{human_bytes(each.memory_bytes)}{limit}" + ("" if each.sampled else " at its peak")
 
 
-def _seconds(attempt: Attempt, now: datetime) -> float:
-    return ((attempt.finished_at or now) - attempt.started_at).total_seconds() if attempt.started_at else 0.0
+def _busy(each: Stretch) -> str:
+    return f"{each.cpus:.2g} CPUs" + ("" if each.sampled else " on average")
 
 
 def _ns(moment: datetime) -> int:

@@ -18,7 +18,7 @@ from tracing.identity import Parent
 from tracing.services import WEB
 
 READING = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-TAKES_SPANS = "/otlp/"
+TAKES_SPANS = "/v1/traces"  # as OTLP has it, below whatever
 Answer = Callable[[HttpRequest], HttpResponseBase]
 
 
@@ -29,7 +29,7 @@ class TracedRequests:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not spans.on() or request.method in READING or TAKES_SPANS in request.path:
+        if not spans.on() or request.method in READING or request.path.endswith(TAKES_SPANS):
             return self.get_response(request)
         parent = Parent.parse(request.headers.get("traceparent", ""))
         method, route = request.method or "", _route(request)

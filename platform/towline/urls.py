@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
-from jobs.api import problems
+from jobs.api import otlp, problems
 
 from . import health, metrics, schema
 
@@ -20,6 +20,7 @@ api: list[URLPattern | URLResolver] = [
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("api/v1/", include((api, "api"))),
+    path("v1/traces", otlp.Traces.as_view(schema=None)),  # where exporters send that are told no more than the host
     path("healthz/live", health.live),
     path("healthz/ready", health.ready),
     path("metrics", metrics.metrics),

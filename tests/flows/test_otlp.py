@@ -69,6 +69,12 @@ def send(client: APIClient, *sent: Sent, **headers: str) -> Any:
     return client.post(PATH, request(*sent).SerializeToString(), content_type=PROTOBUF, headers=headers)
 
 
+def test_who_knows_the_host_alone_gets_there_too(attempt: Attempt) -> None:
+    body = request(one()).SerializeToString()
+    answer = container(attempt).post("/v1/traces", body, content_type=PROTOBUF)
+    assert refused(answer) == (0, "")
+
+
 def refused(answer: Any) -> tuple[int, str]:
     assert (answer.status_code, answer["Content-Type"]) == (200, PROTOBUF), answer.content
     told = ExportTraceServiceResponse.FromString(answer.content).partial_success

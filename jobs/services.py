@@ -222,6 +222,7 @@ def retry(job: Job, actor: str) -> None:
             actor=actor,
             data={"after_seconds": 0, "by_hand": True},
             attempts_before=F("attempts_count"),
+            lives=F("lives") + 1,
             queued_at=Now(),
             queue_until=_queue_until(job.spec["timeouts"]["queue"]),
             not_before=None,

@@ -28,7 +28,7 @@ Ended = tuple[Life, datetime, Status, str, str]  # as `spans.closed` takes it
 def place_of(job: Job) -> Parent | None:
     """Of the job's own span, for what goes on below it; None: it is not traced."""
     root = Parent.parse(job.traceparent)
-    return root and root.at(_job_span(job, job.attempts_before))
+    return root and root.at(_job_span(job, job.lives))
 
 
 def place_of_attempt(attempt: Attempt) -> Parent | None:
@@ -98,6 +98,15 @@ def ended_with_job(job: Job) -> list[Ended]:
     return [(_life_of(job, root), job.finished_at, *_told(JobState(job.state), {"verdict": job.verdict}))]
 
 
+def ids_of_lives(job: Job) -> set[int]:
+    """Of all spans that the platform makes, or will make with the next attempt, of this job's own lives."""
+    found = {_job_span(job, life) for life in range(job.lives + 2)}
+    for number in range(job.attempts_count + 2):
+        found |= {span_id_of(job.pk, "queue", life, number) for life in range(job.lives + 2)}
+        found |= {span_id_of(job.pk, number, what) for what in ("attempt", "execute")}
+    return found
+
+
 def _then(tell: Callable[[], None]) -> None:
     """What goes wrong in telling is logged, and changes nothing."""
     transaction.on_commit(tell, robust=True)
@@ -107,9 +116,10 @@ def _job_moved(job: Job, root: Parent, to: State, changes: Mapping[str, Any], no
     if to == JobState.ASSIGNED:
         spans.closed(_wait_of(job, root, job.queued_at), now)
     elif to == JobState.QUEUED:
-        if "attempts_before" in changes:  # tried again by hand: it lives once more
-            _open(_life_of(job, root, job.attempts_count, now))
-        _open(_wait_of(job, root, now, job.attempts_count if "attempts_before" in changes else None))
+        life = job.lives + int("lives" in changes)
+        if life > job.lives:  # tried again by hand
+            _open(_life_of(job, root, life, now))
+        _open(_wait_of(job, root, now, life))
     elif to in FINAL_JOB:
         told = _told(to, changes)
         if job.state == JobState.QUEUED:
@@ -144,12 +154,12 @@ def _told(to: State, changes: Mapping[str, Any]) -> Told:
     return Status.TIMEOUT if code.startswith("timeout_") else Status.FAILED, code, summary
 
 
-def _life_of(job: Job, root: Parent, before: int | None = None, start: datetime | None = None) -> Life:
-    """`before`: attempts before it was last tried again by hand; each time it lives anew."""
-    before = job.attempts_before if before is None else before
+def _life_of(job: Job, root: Parent, number: int | None = None, start: datetime | None = None) -> Life:
+    """`number`: how often it was tried again by hand before; each time it lives anew."""
+    number = job.lives if number is None else number
     known: dict[str, Value] = {"name": job.name, "image": job.image, "priority": job.priority}
-    begun = start or (_tried_again_at(job) if before else job.created_at)
-    return Life(root, _job_span(job, before), "job", JOB, subject_of(job), begun, known)
+    begun = start or (_tried_again_at(job) if number else job.created_at)
+    return Life(root, _job_span(job, number), "job", JOB, subject_of(job), begun, known)
 
 
 def _tried_again_at(job: Job) -> datetime:
@@ -158,16 +168,19 @@ def _tried_again_at(job: Job) -> datetime:
     return at or job.created_at
 
 
-def _wait_of(job: Job, root: Parent, start: datetime, before: int | None = None) -> Life:
-    above = root.at(_job_span(job, job.attempts_before if before is None else before))
+def _wait_of(job: Job, root: Parent, start: datetime, life: int | None = None) -> Life:
+    life = job.lives if life is None else life
+    above = root.at(_job_span(job, life))
     known: dict[str, Value] = {"number": job.attempts_count + 1}
     if job.waiting_reason:
         known["waiting.reason"] = job.waiting_reason
-    return Life(above, span_id_of(job.pk, "queue", job.attempts_count), "queue", JOB, subject_of(job), start, known)
+    number = span_id_of(job.pk, "queue", life, job.attempts_count)
+    return Life(above, number, "queue", JOB, subject_of(job), start, known)
 
 
 def _try_of(attempt: Attempt, root: Parent) -> Life:
-    above = root.at(_job_span(attempt.job, attempt.job.attempts_before))
+    job = attempt.job
+    above = root.at(_job_span(job, job.lives if attempt.number > job.attempts_before else max(0, job.lives - 1)))
     known: dict[str, Value] = {"number": attempt.number, "worker": attempt.worker, "runtime": attempt.runtime}
     subject = subject_of_attempt(attempt)
     return Life(above, _attempt_span(attempt), "attempt", JOB, subject, attempt.created_at, known)
@@ -183,8 +196,8 @@ def _program_of(attempt: Attempt, root: Parent, start: datetime, image: str, exi
     return Life(above, _container_span(attempt), "execute", CONTAINER, subject, start, known)
 
 
-def _job_span(job: Job, before: int) -> int:
-    return span_id_of(job.pk, "job", before)
+def _job_span(job: Job, life: int) -> int:
+    return span_id_of(job.pk, "job", life)
 
 
 def _attempt_span(attempt: Attempt) -> int:

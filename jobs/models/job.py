@@ -74,6 +74,7 @@ class Job(Stamped):
     attempts_before = models.PositiveIntegerField(
         default=0, help_text="Attempts before it was last tried again by hand: the retry policy begins anew."
     )
+    lives = models.PositiveIntegerField(default=0, help_text="How often it was tried again by hand.")
     queued_at = models.DateTimeField(db_default=Now())
     not_before = models.DateTimeField(
         null=True, blank=True, help_text="Waits until then: run_at, or a retry's backoff."

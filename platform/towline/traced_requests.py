@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, resolve
@@ -29,7 +30,7 @@ class TracedRequests:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not spans.on() or request.method in READING or request.path.endswith(TAKES_SPANS):
+        if not spans.on() or not _is_worth_it(request):
             return self.get_response(request)
         parent = Parent.parse(request.headers.get("traceparent", ""))
         method, route = request.method or "", _route(request)
@@ -43,6 +44,12 @@ class TracedRequests:
                     f"http_{answer.status_code}", answer.reason_phrase if hasattr(answer, "reason_phrase") else ""
                 )
         return answer
+
+
+def _is_worth_it(request: HttpRequest) -> bool:
+    """A stranger, who shows nothing to be known by, fills no table."""
+    known = "authorization" in request.headers or settings.SESSION_COOKIE_NAME in request.COOKIES
+    return known and request.method not in READING and not request.path.endswith(TAKES_SPANS)
 
 
 def _route(request: HttpRequest) -> str:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.stack import RunningStack, eventually, run_stack
@@ -181,3 +182,25 @@ def rename(stack: RunningStack, old: str, new: str) -> None:
     code = f"from django.db import connection; connection.cursor().execute('ALTER TABLE {old} RENAME TO {new}')"
     done = stack.manage("shell", "-c", code)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_job_that_was_cancelled_before_it_began_lives_anew_when_it_is_tried_again(traced: RunningStack) -> None:
+    job = traced.submit("true", run_at="2099-01-01T00:00:00Z")
+    traced.http.post(f"/jobs/{job['id']}/cancel/")
+    traced.wait(job)
+    settled(traced, job)
+    assert traced.http.post(f"/jobs/{job['id']}/retry/").status_code == 202
+    traced.until(job, lambda shown: shown["state"] == "succeeded")
+    spans = settled(traced, job)
+    assert [one["status"] for one in named(spans, "job")] == ["failed", "completed"]
+    assert [one["status"] for one in named(spans, "queue")] == ["failed", "completed"]
+    assert named(spans, "attempt")[0]["parent_span_id"] == named(spans, "job")[1]["span_id"]
+
+
+def test_strangers_fill_no_table(traced: RunningStack) -> None:
+    answer = httpx.post(
+        f"{traced.url}/api/v1/jobs/", json={"image": "x"}, headers={"traceparent": CALLER.replace("0af7", "0bad")}
+    )
+    assert answer.status_code == 401
+    traced.run("true")  # written behind it
+    assert traced.http.get(f"/traces/{CALLER.split('-')[1].replace('0af7', '0bad')}/").status_code == 404

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import orjson
 from django.conf import settings
+from django.db.models import Q
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tracing import running
@@ -90,7 +91,7 @@ def _without_others(taken: Taken, attempt: Attempt, own: int | None) -> Taken:
     others = list(dict.fromkeys(record.trace_id for record in taken.records if record.trace_id != own))
     known = Span.objects.filter(trace_id__in=map(as_uuid, others[:OTHER_TRACES])).exclude(job_id=str(attempt.job_id))
     closed = {each.int for each in known.values_list("trace_id", flat=True).distinct()} | {*others[OTHER_TRACES:]}
-    ours = _platforms_spans(own) if own else frozenset()
+    ours = _platforms_spans(own, attempt) if own else frozenset()
     kept = Taken(refused=taken.refused)
     for record in taken.records:
         if record.trace_id in closed:
@@ -102,9 +103,11 @@ def _without_others(taken: Taken, attempt: Attempt, own: int | None) -> Taken:
     return kept
 
 
-def _platforms_spans(trace_id: int) -> frozenset[int]:
-    found = Span.objects.filter(trace_id=as_uuid(trace_id), service__in={*SERVICES} - {CONTAINER})
-    return frozenset(each.int for each in found.values_list("span_id", flat=True))
+def _platforms_spans(trace_id: int, attempt: Attempt) -> set[int]:
+    """Those that are there, those that may still come, and what other attempts' containers have sent."""
+    others = Q(service__in={*SERVICES} - {CONTAINER}) | ~Q(execution_id=attempt.pk)
+    found = Span.objects.filter(others, trace_id=as_uuid(trace_id)).values_list("span_id", flat=True)
+    return {each.int for each in found} | traced.ids_of_lives(attempt.job)
 
 
 class Counts:

@@ -18,7 +18,7 @@ EPOCH, LAST_DAY = datetime(1970, 1, 1), datetime(9999, 1, 1)
 LAST_NS = int((LAST_DAY - EPOCH).total_seconds()) * 1_000_000_000
 INTEGER_MOST, BIGINT_MOST = 2**31 - 1, 2**63 - 1
 MESSAGE_MOST = 4000
-METADATA_MOST = 64 * 1024  # bytes of JSON
+METADATA_MOST = 16 * 1024  # bytes of JSON
 SHORT_TEXT, SHORT_LIST, DEEPEST = 500, 50, 20
 MOST = {
     name: getattr(Span._meta.get_field(name), "max_length", None)

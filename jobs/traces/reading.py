@@ -30,7 +30,7 @@ class Trace:
 
 def trace(trace_id: UUID, sight: Sight) -> Trace | None:
     """None where nothing of it may be seen."""
-    rows, more = _read(Span.objects.filter(trace_id=trace_id))
+    rows, more = read_some(Span.objects.filter(trace_id=trace_id))
     seen = sight.visible(rows)
     return Trace(trace_id, seen, more, CUT if more else "") if seen else None
 
@@ -39,9 +39,9 @@ def trace_of_job(job: Job, sight: Sight) -> Trace:
     """Of a job that may be seen. Where others share its trace: its own spans, and what led to them."""
     if job.trace_id is None:
         return Trace(None, note=why_untraced(job))
-    rows, more = _read(Span.objects.filter(trace_id=job.trace_id))
+    rows, more = read_some(Span.objects.filter(trace_id=job.trace_id))
     if _is_shared(rows):
-        rows, more = _read(Span.objects.filter(Q(job_id=str(job.pk)) | Q(job_id=None), trace_id=job.trace_id))
+        rows, more = read_some(Span.objects.filter(Q(job_id=str(job.pk)) | Q(job_id=None), trace_id=job.trace_id))
         rows = _with_ancestors([row for row in rows if row.job_id], rows)
     seen = sight.visible(rows)
     note = CUT if more else "" if seen else NO_SPANS
@@ -51,14 +51,14 @@ def trace_of_job(job: Job, sight: Sight) -> Trace:
 def spans_of_attempt(job_id: UUID, execution_id: int) -> list[Row]:
     """Those of one attempt, and of its job: its waiting."""
     of_both = Q(execution_id=execution_id) | Q(execution_id=None)
-    return _read(Span.objects.filter(of_both, job_id=str(job_id)))[0]
+    return read_some(Span.objects.filter(of_both, job_id=str(job_id)))[0]
 
 
 def has_spans(execution_id: int) -> bool:
     return Span.objects.filter(execution_id=execution_id).exists()
 
 
-def _read(spans: QuerySet[Span]) -> tuple[list[Row], bool]:
+def read_some(spans: QuerySet[Span]) -> tuple[list[Row], bool]:
     """The first so many, and whether there are more."""
     beyond = spans.order_by("id").values_list("id", flat=True)[MOST : MOST + 1]
     edge = next(iter(beyond), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -16,6 +17,8 @@ BODY_BYTES = 4 * 1024 * 1024  # as it comes, and unpacked
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 ENCODINGS = ("", "identity", "gzip", "deflate")
 DEPTH = 60
+MESSAGES_MOST = 40_000  # resources, scopes and spans of one request
+_FIELDS = (1, 2, 2)  # resource_spans, scope_spans, spans: their numbers
 # What lies in what, on the way to the spans, in either spelling that protobuf's JSON knows.
 _LEVELS = (("resourceSpans", "resource_spans"), ("scopeSpans", "scope_spans"), ("spans",))
 _OLD_SCOPES = "instrumentationLibrarySpans"
@@ -53,12 +56,57 @@ def read(body: bytes, media_type: str) -> ExportTraceServiceRequest:
 
 
 def _read_protobuf(body: bytes) -> ExportTraceServiceRequest:
+    _count(body)
     request = ExportTraceServiceRequest()
     try:
         request.ParseFromString(body)
     except DecodeError as error:
         raise Malformed(f"the body is not an ExportTraceServiceRequest in protobuf: {error}") from error
     return request
+
+
+def _count(body: bytes) -> None:
+    """Of two bytes protobuf makes a message of two hundred: so what is too many is counted before there is any."""
+    left = MESSAGES_MOST
+    waiting = [(0, len(body), 0)]
+    while waiting:
+        at, end, depth = waiting.pop()
+        for begin, until in _parts(body, at, end, _FIELDS[depth]):
+            left -= 1
+            if left < 0:
+                raise TooLarge
+            if depth + 1 < len(_FIELDS):
+                waiting.append((begin, until, depth + 1))
+
+
+def _parts(body: bytes, at: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
+    """Where the messages of that field lie. What is no protobuf, the reader says."""
+    while at < end:
+        tag, at = _varint(body, at, end)
+        kind = tag & 7
+        if kind == 2:
+            size, at = _varint(body, at, end)
+            if tag >> 3 == wanted:
+                yield at, min(at + size, end)
+            at += size
+        elif kind == 0:
+            _, at = _varint(body, at, end)
+        elif kind in (1, 5):
+            at += 8 if kind == 1 else 4
+        else:
+            return
+
+
+def _varint(body: bytes, at: int, end: int) -> tuple[int, int]:
+    number = shift = 0
+    while at < end and shift < 70:
+        byte = body[at]
+        at += 1
+        number |= (byte & 127) << shift
+        if byte < 128:
+            return number, at
+        shift += 7
+    return 0, end
 
 
 def _read_json(body: bytes) -> ExportTraceServiceRequest:
@@ -82,6 +130,8 @@ def _with_bytes(request: Any) -> Any:
             if _OLD_SCOPES in each:
                 each["scopeSpans"] = each.pop(_OLD_SCOPES)
         level = [inner for each in level for name in names for inner in _objects(each.get(name))]
+        if len(level) > MESSAGES_MOST:
+            raise TooLarge
     for span in level:
         for each in (span, *_objects(span.get("links"))):
             each.update({name: _id(each[name], size) for name, size in _IDS.items() if name in each})

@@ -20,6 +20,8 @@ from .values import ATTRIBUTES, ITEMS, Values
 SPANS = 20_000  # of one request
 LONGEST_MS = 2**31 - 1  # what the column takes: 24 days
 EXECUTION_MOST = 2**63 - 1
+RESOURCE_BYTES = 4000
+FIRST_NS = 946_684_800 * 10**9
 SERVICE = "service.name"
 _KINDS = ("", "", "server", "client", "producer", "consumer")
 _COLUMNS = {"job_id": (JOB, 255), "model_id": (MODEL, 100), "region": (REGION, 50)}
@@ -51,9 +53,7 @@ def take(
         if reason := "more than one request may have" if number >= SPANS else _unfit(span, home):
             taken.refused.append(reason)
             continue
-        record = (
-            _at_home(_record(span, resource, values, now_ns), home) if home else _record(span, resource, values, now_ns)
-        )
+        record = _record(span, resource, values, now_ns)
         if (record.duration_ms or 0) > LONGEST_MS:
             taken.refused.append("it lasted for more than 24 days")
         else:
@@ -64,10 +64,20 @@ def take(
 def _spans(request: ExportTraceServiceRequest, values: Values) -> Iterator[tuple[Span, dict[str, Any]]]:
     """Each with the attributes of who made it."""
     for group in request.resource_spans:
-        resource = values.attributes(group.resource.attributes)
+        resource = _short(values.attributes(group.resource.attributes))
         for scope in group.scope_spans:
             for span in scope.spans:
                 yield span, resource
+
+
+def _short(resource: dict[str, Any]) -> dict[str, Any]:
+    """It is kept with each of the spans: what a name and a version take, and no more."""
+    kept, left = {}, RESOURCE_BYTES
+    for key, value in sorted(resource.items(), key=lambda item: item[0] != SERVICE):
+        left -= len(key) + len(str(value))
+        if left >= 0:
+            kept[key] = value
+    return kept
 
 
 def _unfit(span: Span, home: Home | None) -> str:
@@ -77,6 +87,8 @@ def _unfit(span: Span, home: Home | None) -> str:
         return "its span_id is not 8 bytes, or all zero"
     if home and not span.end_time_unix_nano:
         return "it has no end: a program's spans are sent when they are over"
+    if home and 0 < span.start_time_unix_nano < FIRST_NS:
+        return "it began before the year 2000: the clock is not set"
     place = home.place if home else None
     if place and (place.trace_id, place.span_id) == (int.from_bytes(span.trace_id), int.from_bytes(span.span_id)):
         return "its span_id is that of the platform's own span, of TRACEPARENT"

@@ -75,9 +75,8 @@ class Picture:
     def _bar(self, node: Node) -> str:
         row = node.step.row
         x, width = self._stretch(row)
-        said = (
-            f"{row.service} {row.operation}: {took(row.seconds(self.now))}, {WORDS.get(Status(row.status), row.status)}"
-        )
+        word = WORDS.get(Status(row.status), row.status) if row.status in Status.values else row.status
+        said = f"{row.service} {row.operation}: {took(row.seconds(self.now))}, {word}"
         begins = took(max(0.0, (row.started_at - self.axis.begin).total_seconds()))
         return (
             f"<title>{escape(said)}, from +{begins}{escape(_why(row))}</title>"

@@ -17,10 +17,11 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from jobs.models import Attempt, Job
+from jobs.traces.reading import read_some
 from tracing.identity import span_hex, trace_hex
 from tracing.models import Span, Status
 from tracing.questions.waterfall import Step, waterfall
-from tracing.rows import Row, of_trace
+from tracing.rows import Row
 from tracing.services import SERVICES
 
 from . import missing
@@ -90,7 +91,7 @@ def trace_page(request: HttpRequest, site: AdminSite, trace_id: UUID | None, job
 
 def _rows(trace_id: UUID | None, job: Job | None) -> list[Row]:
     """Of a request that submitted many jobs, the trace has the spans of all: a job's page leaves the others out."""
-    rows = of_trace(trace_id) if trace_id else []
+    rows = read_some(Span.objects.filter(trace_id=trace_id))[0] if trace_id else []
     return [row for row in rows if job is None or row.job_id in (None, "", str(job.pk))]
 
 

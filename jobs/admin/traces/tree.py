@@ -7,6 +7,7 @@ are one line to be opened, so that what is unlike them stands out; where very ma
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -16,6 +17,7 @@ from tracing.models import Status
 from tracing.questions.waterfall import Step
 
 FOLD_FROM = 15  # siblings alike
+NESTED_MOST = 10  # folds in one another
 NEIGHBOURS = 50  # that are one line where there are more than twice as many
 _NUMBER = re.compile(r"\d+")
 
@@ -71,14 +73,14 @@ def tree(steps: Sequence[Step], odd: dict[int, str] | None = None) -> list[Node]
     return tops
 
 
-def lines(nodes: Sequence[Node], fold_from: int = FOLD_FROM) -> list[Line | Fold]:
-    """Top to bottom. Without recursion over depth: a chain may be thousands deep."""
+def lines(nodes: Sequence[Node], fold_from: int = FOLD_FROM, nested: int = 0) -> list[Line | Fold]:
+    """Top to bottom. Without recursion over depth: a chain may be thousands deep. `nested`: in so many folds already."""
     found: list[Line | Fold] = []
     waiting: list[tuple[tuple[Node, ...], int]] = [(group, 1) for group in reversed(_groups(nodes, fold_from))]
     while waiting:
         group, level = waiting.pop()
         if len(group) > 1:
-            found.append(Fold(group, level, tuple(_unfolded(group, level + 1, fold_from))))
+            found.append(Fold(group, level, tuple(_unfolded(group, level + 1, fold_from, nested + 1))))
             continue
         (node,) = group
         found.append(Line(node, level, bool(node.children)))
@@ -86,10 +88,11 @@ def lines(nodes: Sequence[Node], fold_from: int = FOLD_FROM) -> list[Line | Fold
     return found
 
 
-def _unfolded(group: tuple[Node, ...], level: int, fold_from: int) -> Iterator[Line | Fold]:
+def _unfolded(group: tuple[Node, ...], level: int, fold_from: int, nested: int) -> Iterator[Line | Fold]:
+    """Folds in folds in folds end somewhere: what is further below is shown line by line."""
     for node in group:
         yield Line(node, level, bool(node.children))
-        for line in lines(node.children, fold_from):
+        for line in lines(node.children, fold_from if nested < NESTED_MOST else sys.maxsize, nested):
             yield _lower(line, level)
 
 

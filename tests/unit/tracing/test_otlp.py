@@ -170,6 +170,34 @@ def test_no_body_grows_beyond_its_bound() -> None:
     assert len(unpack(gzip.compress(bytes(BODY_BYTES)), "gzip")) == BODY_BYTES
 
 
+def test_a_few_bytes_make_no_millions_of_spans() -> None:
+    spans = b"\x12\x00" * 500_000  # each an empty one
+    scope = b"\x12" + _length(spans) + spans
+    with pytest.raises(TooLarge):
+        read(b"\x0a" + _length(scope) + scope, PROTOBUF)
+    empty = ",".join(["{}"] * 100_000)
+    with pytest.raises(TooLarge):
+        read(f'{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{empty}]}}]}}]}}'.encode(), JSON)
+
+
+def _length(body: bytes) -> bytes:
+    number, told = len(body), b""
+    while number > 127:
+        told, number = told + bytes([number & 127 | 128]), number >> 7
+    return told + bytes([number])
+
+
+def test_who_sends_is_kept_short_with_each_span() -> None:
+    sent = request(span(), **{f"k{number}": "x" * 1000 for number in range(100)}, **{"service.name": "mine"})
+    (record,) = take(sent, NOW).records
+    assert record.service == "mine" and len(str(record.metadata["resource"])) < 5000
+
+
+def test_a_program_whose_clock_is_not_set_is_told_so() -> None:
+    taken = take(request(span(start_time_unix_nano=5 * 10**9)), NOW, HOME)
+    assert taken.records == [] and "clock" in taken.refused[0]
+
+
 @pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(b"x")[:-3], gzip.compress(b"x") + b"more"])
 def test_what_is_packed_wrongly_is_malformed(body: bytes) -> None:
     with pytest.raises(Malformed):

@@ -6,7 +6,8 @@ how such a thing ended says so, see `workers.reaping`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,6 +24,7 @@ from .presence import BEAT_SECONDS
 from .records import ERROR_TYPE, STATUS, Record
 from .spans import _ns
 
+_doubted: dict[tuple[UUID, datetime], float] = {}  # since when this process has seen a writer silent
 GONE_AFTER = timedelta(seconds=4 * BEAT_SECONDS)
 WINDOW = 20_000  # rows looked through in one transaction
 MOST = 1000
@@ -40,9 +42,22 @@ class Ending:
     message: str = ""
 
 
-def reap(gone_after: timedelta = GONE_AFTER, window: int = WINDOW) -> int:
-    """Close what writers left open of whom nothing was heard for so long. How many spans."""
-    return sum(_reap_of(pk, gone_after, window) for pk in _gone(gone_after).values_list("pk", flat=True))
+def reap(gone_after: timedelta = GONE_AFTER, window: int = WINDOW, certain_seconds: float = 0.0) -> int:
+    """Close what writers left open of whom nothing was heard for so long. How many spans.
+
+    `certain_seconds`: and that this process has seen to be silent for that long. When a database was away for everybody, all
+    look gone at first.
+    """
+    silent = dict(_gone(gone_after).values_list("pk", "seen_at"))
+    return sum(_reap_of(pk, gone_after, window) for pk in _certain(silent, certain_seconds))
+
+
+def _certain(silent: Mapping[UUID, datetime], seconds: float) -> list[UUID]:
+    now = time.monotonic()
+    doubted = {pk: _doubted.get((pk, seen_at), now) for pk, seen_at in silent.items()}
+    _doubted.clear()
+    _doubted.update({(pk, seen_at): doubted[pk] for pk, seen_at in silent.items()})
+    return [pk for pk, since in doubted.items() if now - since >= seconds]
 
 
 def _gone(gone_after: timedelta) -> QuerySet[Writer]:

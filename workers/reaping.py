@@ -5,11 +5,13 @@ What a gone process had under way itself, `tracing.reaper` knows; of jobs, attem
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from jobs import traced
 from jobs.models import Attempt, Job
@@ -20,17 +22,33 @@ from tracing.marks import Mark
 from tracing.models import Span
 
 AT_ONCE = 500
+CERTAIN_SECONDS = 8.0  # two rounds: who lives has said so in between
 SLICE = timedelta(minutes=10)
 SETTLED = timedelta(seconds=10)  # in which whoever made the move has written it, unless it is gone
 AGAIN = timedelta(seconds=30)  # looked at once more: who looked may have died before it wrote, and clocks are set back
 T = TypeVar("T")
+log = logging.getLogger(__name__)
+_failing = False
+
+
+def try_to_reap() -> None:
+    """One round, as far as the trace store allows; that it does not is told once."""
+    global _failing
+    try:
+        reap()
+    except DatabaseError as error:
+        if not _failing:
+            log.warning("traces are put right later, the trace store does not answer: %s", error)
+        _failing = True
+    else:
+        _failing = False
 
 
 def reap() -> None:
     """One round. Nothing at all where there is no table to put right."""
     if not (settings.TOWLINE.ENABLE_DB_TRACING and spans.on()):
         return
-    reaper.reap()
+    reaper.reap(certain_seconds=CERTAIN_SECONDS)
     for mark, until in Mark("reaper").slices(SLICE, SETTLED):
         _close_between(mark - AGAIN, until)
 

@@ -59,7 +59,7 @@ def pack_logs() -> None:
 
 @shared_task(name="workers.reap_traces", ignore_result=True, send_events=False)
 def reap_traces() -> None:
-    reaping.reap()
+    reaping.try_to_reap()
 
 
 @shared_task(name="workers.retention", ignore_result=True, send_events=False)
@@ -116,7 +116,7 @@ def run(self: Any, /, attempt_id: object = None, *_: object, **__: object) -> di
         log.info("a hint came to nothing: attempt %d is not for us to begin", attempt_id)
         raise Ignore
     reach("claimed")
-    with _traced(attempt, (self.request.headers or {}).get("traceparent", ""), began):
+    with _traced(attempt, str((self.request.headers or {}).get("traceparent") or ""), began):
         mine = _run(ours, attempt)
     reach("run_over")
     if not ours.stopping:

@@ -252,9 +252,37 @@ def test_what_is_over_by_the_database_is_over_in_its_trace(traced_here: None, ke
         )
 
 
+def test_who_is_silent_as_everybody_is_after_an_outage_is_not_gone_yet(traced_here: None) -> None:
+    writer, (span,) = a_gone_writer()
+    for _ in range(3):
+        assert reaper.reap(certain_seconds=60) == 0
+    Writer.objects.filter(pk=writer.pk).update(seen_at=datetime.now(UTC))
+    assert reaper.reap(certain_seconds=0) == 0
+    age(60, pk=writer.pk)
+    assert reaper.reap(certain_seconds=0) == 1
+    span.refresh_from_db()
+    assert span.status == "lost"
+
+
+def test_a_store_that_is_away_is_told_of_once(traced_here: None, caplog: pytest.LogCaptureFixture) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE trace_writers RENAME TO trace_writers_away")
+    try:
+        for _ in range(3):
+            reaping.try_to_reap()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE trace_writers_away RENAME TO trace_writers")
+    reaping.try_to_reap()
+    assert [record.getMessage().split(",")[0] for record in caplog.records if record.name == "workers.reaping"] == [
+        "traces are put right later"
+    ]
+
+
 def test_lost_ones_reach_the_collector_too(traced_here: None, receiver: Receiver) -> None:
     attempt = a_finished_attempt()
     _gone, (span,) = a_gone_writer()
+    reaper.reap()
     reap()
     running.end()
     came = receiver.trace(span.trace_id)

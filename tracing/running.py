@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from .export import Export
 from .sdk import Backend
 from .writer import Writer
 
+log = logging.getLogger(__name__)
 _writer: Writer | None = None
 _export: Export | None = None
 _backend: Backend | None = None
@@ -22,11 +24,17 @@ def begin(role: str) -> None:
     """Once a process. Nothing at all where neither the table nor an OTLP endpoint is wanted."""
     global _writer, _export, _backend
     wanted = settings.TOWLINE
-    if spans.on() or not (wanted.ENABLE_DB_TRACING or wanted.OTEL_EXPORTER_OTLP_ENDPOINT) or _disabled():
+    if spans.on() or not wanted.traces or _disabled():
         return
-    _writer = Writer(role, wanted.TOWLINE_TRACE_BUFFER) if wanted.ENABLE_DB_TRACING else None
-    _export = Export(wanted.OTEL_EXPORTER_OTLP_ENDPOINT) if wanted.OTEL_EXPORTER_OTLP_ENDPOINT else None
-    _backend = Backend(_writer, _export, wanted.TOWLINE_TRACE_SERVICES)
+    try:
+        _writer = Writer(role, wanted.TOWLINE_TRACE_BUFFER) if wanted.ENABLE_DB_TRACING else None
+        _export = Export(wanted.OTEL_EXPORTER_OTLP_ENDPOINT) if wanted.OTEL_EXPORTER_OTLP_ENDPOINT else None
+        _backend = Backend(_writer, _export, wanted.TOWLINE_TRACE_SERVICES)
+        _backend.prepare()  # what the SDK has against its own settings, it says now
+    except (ValueError, TypeError) as error:
+        log.error("nothing is traced here, an OTEL_… setting needs mending: %s", error)  # noqa: TRY400 - for operators
+        _writer = _export = _backend = None
+        return
     spans.install(_backend)
     atexit.register(end)
 

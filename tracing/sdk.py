@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from .export import SCOPE, Export, resource_of
 from .models import Status
 from .records import ERROR_TYPE, STATUS, Noted, Record, columns_of
+from .services import SERVICES
 from .spans import Life, _context, _ns
 
 _fixed: ContextVar[int | None] = ContextVar("span_id", default=None)
@@ -68,6 +69,11 @@ class Backend:
         self._processors = [*([_ToTable(sink)] if sink else []), *([export.processor] if export else [])]
         self._services = frozenset(services)
         self._tracers: dict[str, trace.Tracer] = {}
+
+    def prepare(self) -> None:
+        """All that is made of settings, now. Raises ValueError for those that the SDK can't go by."""
+        for service in SERVICES:
+            self.tracer(service)
 
     def tracer(self, service: str) -> trace.Tracer:
         if (found := self._tracers.get(service)) is None:

@@ -41,6 +41,7 @@ _POSTGRES = (
 )
 _COPY = f"COPY trace_spans ({', '.join(COLUMNS[1:])}) FROM STDIN"
 LOCK_SECONDS = 1
+LOCKS = 0x74_72_63  # of two numbers, so that none of them is ever a lock of somebody else's, which traces could choose
 
 
 def write(rows: Sequence[Values]) -> None:
@@ -109,11 +110,11 @@ def lock(traces: Collection[int]) -> None:
     """
     if connection.vendor != "postgresql" or not traces:
         return
-    keys = sorted({(trace & (2**64 - 1)) - 2**63 for trace in traces})
+    keys = sorted({(trace & (2**32 - 1)) - 2**31 for trace in traces})
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
-            cursor.execute("SELECT count(pg_advisory_xact_lock(key)) FROM unnest(%s::bigint[]) AS key", [keys])
+            cursor.execute("SELECT count(pg_advisory_xact_lock(%s, key)) FROM unnest(%s::int[]) AS key", [LOCKS, keys])
     except OperationalError:
         if connection.needs_rollback or not connection.is_usable():
             raise

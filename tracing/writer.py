@@ -135,7 +135,7 @@ class Writer:
             if not self._round():
                 self._wake_later()
         if self._write_all():
-            self._beat(stopped=not self._unclosed)
+            self._beat(stopped=not (self._unclosed or self._waiting))
         connection.close()
 
     def _round(self) -> bool:
@@ -176,7 +176,15 @@ class Writer:
             before = found.get(given.key)
             if before is None or before.ended_ns is None or given.ended_ns is not None:
                 found[given.key] = given
-        return [given.record() for given in found.values()]
+        return [record for given in found.values() if (record := self._made_of(given))]
+
+    def _made_of(self, given: Given) -> Record | None:
+        try:
+            return given.record()
+        except Exception as error:  # noqa: BLE001 - one that can't be read must not take others along
+            self._drop()
+            log.warning("a span is dropped, as it can't be read: %r", error)
+            return None
 
     def _next(self) -> Given | None:
         return self._waiting.popleft() if self._waiting else None

@@ -42,7 +42,8 @@ def told(attempt: Attempt, network: str, taken: Collection[str]) -> Told:
 
 def masked(attempt: Attempt, network: str) -> list[str]:
     """What of it must not be seen in the output."""
-    return tokens_of(attempt) if service_url(attempt.runtime, network) else []
+    known = service_url(attempt.runtime, network) or attempt.job.traceparent  # it may have been told before a restart
+    return tokens_of(attempt) if known else []
 
 
 def place_of(attempt: Attempt) -> Parent | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import nullcontext
 
 from django.conf import settings
 from django.db import transaction
@@ -34,6 +35,7 @@ from .volumes import mounts_of
 log = logging.getLogger(__name__)
 PROGRESS_SECONDS = 0.5
 HELD_UP_SECONDS = 2.0
+TRIES_TRACED = 20  # what waits for hours is tried all the while, and its trace is to stay readable
 
 
 class Starter:
@@ -47,6 +49,7 @@ class Starter:
         self._line = Line(grip)
         self._steps = Steps()
         self._pull = NOT_TRACED
+        self._tries = 0
 
     def start(self) -> Handle:
         """Of the running, or already ended, container. An engine that does not answer is asked until the start time-out.
@@ -55,6 +58,7 @@ class Starter:
         """
         seconds = 0.2
         while True:
+            self._tries += 1
             try:
                 self.grip.know(secrets.given(self.attempt))
                 return self._start_once(known=self.grip.fence > 1 or self._trouble is not None)
@@ -194,7 +198,8 @@ class Starter:
         known = handle.as_json() if handle else None
         self.grip.renew(handle=known)
         self.attempt.handle = known
-        self._steps.begin("start" if handle else "create")
+        if handle or self._tries <= TRIES_TRACED:
+            self._steps.begin("start" if handle else "create")
 
     def _hear_of_cancel(self) -> None:
         if Job.objects.filter(pk=self.attempt.job_id, cancel_requested_at__isnull=False).exists():
@@ -205,7 +210,11 @@ class Starter:
             return self._tried_before() or self.grip.spec.image
         reach("image_before")
         self._pull = NOT_TRACED
-        with step("resolve image", image=self.grip.spec.image) as doing, self._steps:
+        again = self._tries > TRIES_TRACED
+        with (
+            nullcontext(NOT_TRACED) if again else step("resolve image", image=self.grip.spec.image) as doing,
+            self._steps,
+        ):
             image = self.grip.driver.resolve(self.grip.spec.image, self.grip.spec.arch, self._report)
             doing.set(cache_hit=not image.pulled, digest=image.digest, bytes=image.size_bytes)
         self.attempt.image_digest = image.digest

@@ -24,10 +24,9 @@ class Examined:
 
 
 def examine(job: Job, attempt: Attempt | None) -> Examined:
-    """A job that failed without a trace, or an attempt, still has its verdict. While it is under way the trace alone is heard."""
+    """A job that failed without a trace, or an attempt, still has its verdict. What is under way has no cause yet."""
     row = attempt or job
-    witness = Witness.of(row.state, row.verdict) if row.is_final else None
-    return Examined(*examine_execution(attempt.pk if attempt else 0, witness))
+    return Examined(*examine_execution(attempt.pk if attempt else 0, Witness.of(row.state, row.verdict)))
 
 
 def diagnosis(job: Job, attempt: Attempt | None, seen: Examined) -> dict[str, Any]:

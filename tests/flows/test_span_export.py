@@ -200,6 +200,24 @@ def test_opentelemetry_switched_off_is_nothing_at_all(traced: Any, monkeypatch: 
     assert (spans.on(), running.writer(), running.backend()) == (False, None, None)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "none"), ("OTEL_BSP_MAX_QUEUE_SIZE", "10")]
+)
+def test_what_the_sdk_can_not_go_by_stops_the_tracing_and_nothing_else(
+    traced: Any,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv(name, value)
+    traced(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url)
+    with spans.span("job", "job", root=True):
+        assert not spans.on()
+    assert [record.levelname for record in caplog.records if record.name == "tracing.running"] == ["ERROR"]
+
+
 def test_nothing_wanted_is_nothing_at_all(traced: Any) -> None:
     traced(ENABLE_DB_TRACING=False)
     assert (spans.on(), running.writer(), running.backend()) == (False, None, None)

@@ -219,7 +219,7 @@ def test_a_table_that_is_gone_is_told_once_and_what_waits_is_written_when_it_is_
         assert writer.settle(20)
     assert (len(rows()), writer.dropped, writer.trouble) == (21, 0, None)
     assert {row["status"] for row in rows()} == {"completed"}
-    told = [record.getMessage() for record in caplog.records if record.name.startswith("tracing")]
+    told = [record.getMessage() for record in caplog.records if record.name == "tracing.writer"]
     assert [text.split(",")[0].split(";")[0] for text in told] == ["spans wait", "spans are written again"]
 
 

@@ -58,7 +58,7 @@ def test_keys_of_before_are_a_list_and_not_shown(monkeypatch: pytest.MonkeyPatch
     [
         ("TOWLINE_WORKER_NAME", "run"), ("TOWLINE_SLOTS", "0"),
         ("TOWLINE_SLOTS", "many"), ("TOWLINE_RUNTIMES", "podman"), ("TOWLINE_LABELS", "ssd"),
-        ("TOWLINE_FAILPOINTS", "nowhere=exit"),
+        ("TOWLINE_FAILPOINTS", "nowhere=exit"), ("TOWLINE_TRACE_SERVICES", "web"), ("TOWLINE_TRACE_SERVICES", "job,x"),
         ("TOWLINE_VOLUMES", "/"), ("TOWLINE_VOLUMES", "srv"), ("TOWLINE_VOLUMES", "/srv/../etc"),
         ("TOWLINE_MODE", "prod"), ("TOWLINE_LEASE_SECONDS", "6"), ("TOWLINE_HEARTBEAT_SECONDS", "-1"),
     ],

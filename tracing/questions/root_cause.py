@@ -28,6 +28,7 @@ from .rules import (
 
 ATTEMPT = (JOB, "attempt")
 EVIDENCE_MOST = 3
+NO_FAILURE = frozenset({"succeeded", "assigned", "starting", "running"})  # it has not failed, or not yet
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Witness:
 def root_cause(judged: Sequence[Judged], witness: Witness | None = None) -> RootCause | None:
     """None of an execution that is healthy, or that the platform knows to have succeeded."""
     told = witness or _told_by(judged)
-    if told and told.state == "succeeded":
+    if told and told.state in NO_FAILURE:
         return None
     return _by_verdict(judged, told) if told and told.code else _by_pattern(judged)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from tracing.services import CONTAINER, SERVICES
+from tracing.services import CONTAINER, JOB, SERVICES
 
 from .kubernetes import words
 
@@ -24,6 +24,7 @@ class TracingEnvironment(BaseSettings):
         "beside the database or instead of it. OpenTelemetry's other variables (`OTEL_EXPORTER_OTLP_HEADERS`, "
         "`OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG`, `OTEL_BSP_*` …) are heard, too.",
     )
+    OTEL_SDK_DISABLED: bool = Field(default=False, description="OpenTelemetry's own switch: nothing is traced.")
     TOWLINE_TRACE_SERVICES: Annotated[list[str], NoDecode] = Field(
         [], description=f"What is traced, comma separated, of {', '.join(SERVICES)}. Unset: all of them."
     )
@@ -48,7 +49,7 @@ class TracingEnvironment(BaseSettings):
     @property
     def traces(self) -> bool:
         """Whether runs are traced at all."""
-        return self.ENABLE_DB_TRACING or bool(self.OTEL_EXPORTER_OTLP_ENDPOINT)
+        return not self.OTEL_SDK_DISABLED and (self.ENABLE_DB_TRACING or bool(self.OTEL_EXPORTER_OTLP_ENDPOINT))
 
     @property
     def takes_spans(self) -> bool:
@@ -65,4 +66,6 @@ class TracingEnvironment(BaseSettings):
     def _known_services(cls, value: list[str]) -> list[str]:
         if unknown := set(value) - set(SERVICES):
             raise ValueError(f"unknown service {', '.join(sorted(unknown))}: choose from {', '.join(SERVICES)}")
+        if value and JOB not in value:
+            raise ValueError(f"{JOB} must be among them: what other services do hangs below it")
         return value

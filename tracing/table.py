@@ -13,7 +13,6 @@ import orjson
 from django.db import OperationalError, connection, transaction
 
 from .columns import Values
-from .models import Span
 
 Key = tuple[int, int]  # trace, span
 TYPES = {
@@ -40,6 +39,8 @@ _POSTGRES = (
     f"FROM json_to_recordset(%s) AS given({', '.join(f'{name} {kind}' for name, kind in TYPES.items())}) {_OR_AGAIN}"
 )
 _COPY = f"COPY trace_spans ({', '.join(COLUMNS[1:])}) FROM STDIN"
+_IDS = "SELECT trace_id, span_id, id FROM trace_spans WHERE"
+_OVER_LAST = "ORDER BY completed_at IS NULL DESC, id DESC"
 LOCK_SECONDS = 1
 LOCKS = 0x74_72_63  # of two numbers, so that none of them is ever a lock of somebody else's, which traces could choose
 
@@ -94,12 +95,21 @@ def new_ids(count: int) -> list[int]:
 
 
 def ids_of(keys: Collection[Key]) -> dict[Key, int]:
-    """Of those that are there."""
+    """Of those that are there; of one that is there twice, the one that is over."""
     if not keys:
         return {}
-    traces, spans = ({f"{key[part]:032x}" for key in keys} for part in (0, 1))
-    found = Span.objects.filter(trace_id__in=traces, span_id__in=spans).values_list("trace_id", "span_id", "pk")
-    known = {(trace.int, span.int): pk for trace, span, pk in found.order_by("-completed_at", "-pk")}
+    traces, spans = (sorted({f"{key[part]:032x}" for key in keys}) for part in (0, 1))
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                f"{_IDS} trace_id = ANY(%s::uuid[]) AND span_id = ANY(%s::uuid[]) {_OVER_LAST}", [traces, spans]
+            )
+            known = {(trace.int, span.int): pk for trace, span, pk in cursor.fetchall()}
+        else:
+            of_traces, of_spans = (", ".join(["%s"] * len(each)) for each in (traces, spans))
+            where = f"trace_id IN ({of_traces}) AND span_id IN ({of_spans})"
+            cursor.execute(f"{_IDS} {where} {_OVER_LAST}", [*traces, *spans])
+            known = {(int(trace, 16), int(span, 16)): pk for trace, span, pk in cursor.fetchall()}
     return {key: known[key] for key in keys if key in known}
 
 

@@ -84,7 +84,7 @@ def test_a_running_platform_is_well(stack: RunningStack) -> None:
             "broker",
             "clock",
         ),
-        *("docker", "process", "workers", "kubernetes"),
+        *("docker", "process", "workers", "kubernetes", "trace-health"),
     ]
 
 

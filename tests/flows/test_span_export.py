@@ -108,7 +108,7 @@ def test_a_collector_alone_needs_no_table(traced: Any, receiver: Receiver) -> No
     assert not Span.objects.exists()
 
 
-def test_a_dead_endpoint_costs_neither_the_work_nor_its_end_much_and_is_told_once(
+def test_a_dead_endpoint_costs_neither_the_work_nor_its_end_much_and_fills_no_log(
     traced: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute, caplog.at_level(logging.INFO):

@@ -191,6 +191,7 @@ def test_a_job_that_was_cancelled_before_it_began_lives_anew_when_it_is_tried_ag
     settled(traced, job)
     assert traced.http.post(f"/jobs/{job['id']}/retry/").status_code == 202
     traced.until(job, lambda shown: shown["state"] == "succeeded")
+    eventually(lambda: named(trace(traced, job), "remove"))
     spans = settled(traced, job)
     assert [one["status"] for one in named(spans, "job")] == ["failed", "completed"]
     assert [one["status"] for one in named(spans, "queue")] == ["failed", "completed"]

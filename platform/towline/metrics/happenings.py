@@ -59,7 +59,9 @@ class Happenings:
         old = Event.objects.filter(created_at__lt=settled_until()).order_by("-pk").values_list("pk", flat=True)
         edge = old.filter(pk__gt=self._upto).first() or self._upto
         while self._upto < edge:
-            upto = min(edge, self._upto + self._batch)
+            # Ids may begin anywhere, and have gaps as large as what was deleted.
+            following = Event.objects.filter(pk__gt=self._upto).order_by("pk").values_list("pk", flat=True).first()
+            upto = min(edge, (following or edge) - 1 + self._batch)
             self._counts += _count(Event.objects.filter(pk__gt=self._upto, pk__lte=upto))
             self._upto = upto
             if budget.spent:

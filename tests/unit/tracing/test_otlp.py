@@ -193,11 +193,6 @@ def test_who_sends_is_kept_short_with_each_span() -> None:
     assert record.service == "mine" and len(str(record.metadata["resource"])) < 5000
 
 
-def test_a_program_whose_clock_is_not_set_is_told_so() -> None:
-    taken = take(request(span(start_time_unix_nano=5 * 10**9)), NOW, HOME)
-    assert taken.records == [] and "clock" in taken.refused[0]
-
-
 @pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(b"x")[:-3], gzip.compress(b"x") + b"more"])
 def test_what_is_packed_wrongly_is_malformed(body: bytes) -> None:
     with pytest.raises(Malformed):

@@ -40,7 +40,8 @@ def is_over(account: Account) -> Wrong:
     for attempt in attempts:
         if attempt["finished_at"] is None or (attempt["claimed_at"] and attempt["removed_at"] is None):
             yield f"I4 attempt {attempt['number']} is {attempt['state']}, removed at {attempt['removed_at']}"
-    if attempts and attempts[-1]["state"] != job["state"] and not _never_began(account, attempts[-1]):
+    called_off = _never_began(account, attempts[-1]) or _waited_again(account) if attempts else False
+    if attempts and attempts[-1]["state"] != job["state"] and not called_off:
         yield f"I1 the job {job['state']}, its last attempt {attempts[-1]['state']}"
     if not attempts and not (job["state"] == "cancelled" and account.story.cancel_asked):
         yield f"I1 {job['state']} without an attempt"
@@ -87,6 +88,12 @@ def _never_began(account: Account, attempt: dict[str, Any]) -> bool:
     lost = attempt["state"] == "lost" and attempt["claimed_at"] is None and attempt["number"] not in account.probes
     cancelled = account.job["state"] == "cancelled" and account.story.cancel_asked
     return lost and (cancelled or bool(attempt["number"] < account.job["attempts_count"]))
+
+
+def _waited_again(account: Account) -> bool:
+    """Cancelled while it waited for its next try: the last one ended as it ended."""
+    states = [event["kind"] for event in account.events if event["kind"] in {"queued", "assigned", "running", *FINAL}]
+    return account.story.cancel_asked and states[-2:] == ["queued", "cancelled"]
 
 
 def _by_itself(account: Account, number: int) -> set[tuple[str | None, int]]:

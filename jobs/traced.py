@@ -21,17 +21,13 @@ from .models import Attempt, Event, Job
 from .states import FINAL_ATTEMPT, FINAL_JOB, AttemptState, JobState, State
 
 MODEL_LABEL = "model"
+TRY, PROGRAM = "attempt", "execute"
 Told = tuple[Status, str, str]  # the status, the error's type, its message
 Ended = tuple[Life, datetime, Status, str, str]  # as `spans.closed` takes it
 
 
-def place_of(job: Job) -> Parent | None:
-    """Of the job's own span, for what goes on below it; None: it is not traced."""
-    root = Parent.parse(job.traceparent)
-    return root and root.at(_job_span(job, job.lives))
-
-
 def place_of_attempt(attempt: Attempt) -> Parent | None:
+    """Of its span, for what goes on below it; None: its job is not traced."""
     root = Parent.parse(attempt.job.traceparent)
     return root and root.at(_attempt_span(attempt))
 
@@ -83,11 +79,7 @@ def ended_with_attempt(attempt: Attempt) -> list[Ended]:
     if root is None or not root.sampled or attempt.finished_at is None:
         return []
     told = _told(AttemptState(attempt.state), {"verdict": attempt.verdict})
-    found: list[Ended] = [(_try_of(attempt, root), attempt.finished_at, *told)]
-    if attempt.started_at:
-        program = _program_of(attempt, root, attempt.started_at, attempt.image_digest, attempt.exit_code)
-        found.append((program, attempt.exited_at or attempt.finished_at, *told))
-    return found
+    return _ends_of(attempt, root, attempt.exit_code, attempt.finished_at, told)
 
 
 def ended_with_job(job: Job) -> list[Ended]:
@@ -102,8 +94,8 @@ def ids_of_lives(job: Job) -> set[int]:
     """Of all spans that the platform makes, or will make with the next attempt, of this job's own lives."""
     found = {_job_span(job, life) for life in range(job.lives + 2)}
     for number in range(job.attempts_count + 2):
-        found |= {span_id_of(job.pk, "queue", life, number) for life in range(job.lives + 2)}
-        found |= {span_id_of(job.pk, number, what) for what in ("attempt", "execute")}
+        found |= {_wait_span(job, life, number) for life in range(job.lives + 2)}
+        found |= {span_id_of(job.pk, number, what) for what in (TRY, PROGRAM)}
     return found
 
 
@@ -131,11 +123,17 @@ def _attempt_moved(attempt: Attempt, root: Parent, to: State, changes: Mapping[s
     if to == AttemptState.RUNNING:
         _open(_program_of(attempt, root, now, str(changes.get("image_digest") or "")))
     elif to in FINAL_ATTEMPT:
-        told = _told(to, changes)
-        if attempt.started_at:
-            program = _program_of(attempt, root, attempt.started_at, attempt.image_digest, changes.get("exit_code"))
-            spans.closed(program, attempt.exited_at or now, *told)
-        spans.closed(_try_of(attempt, root), now, *told)
+        for ended in _ends_of(attempt, root, changes.get("exit_code"), now, _told(to, changes)):
+            spans.closed(*ended)
+
+
+def _ends_of(attempt: Attempt, root: Parent, exit_code: int | None, at: datetime, told: Told) -> list[Ended]:
+    """Its program's, if that began, and its own."""
+    found: list[Ended] = []
+    if attempt.started_at:
+        program = _program_of(attempt, root, attempt.started_at, attempt.image_digest, exit_code)
+        found.append((program, attempt.exited_at or at, *told))
+    return [*found, (_try_of(attempt, root), at, *told)]
 
 
 def _open(*lives: Life) -> None:
@@ -174,8 +172,7 @@ def _wait_of(job: Job, root: Parent, start: datetime, life: int | None = None) -
     known: dict[str, Value] = {"number": job.attempts_count + 1}
     if job.waiting_reason:
         known["waiting.reason"] = job.waiting_reason
-    number = span_id_of(job.pk, "queue", life, job.attempts_count)
-    return Life(above, number, "queue", JOB, subject_of(job), start, known)
+    return Life(above, _wait_span(job, life, job.attempts_count), "queue", JOB, subject_of(job), start, known)
 
 
 def _try_of(attempt: Attempt, root: Parent) -> Life:
@@ -183,7 +180,7 @@ def _try_of(attempt: Attempt, root: Parent) -> Life:
     above = root.at(_job_span(job, job.lives if attempt.number > job.attempts_before else max(0, job.lives - 1)))
     known: dict[str, Value] = {"number": attempt.number, "worker": attempt.worker, "runtime": attempt.runtime}
     subject = subject_of_attempt(attempt)
-    return Life(above, _attempt_span(attempt), "attempt", JOB, subject, attempt.created_at, known)
+    return Life(above, _attempt_span(attempt), TRY, JOB, subject, attempt.created_at, known)
 
 
 def _program_of(attempt: Attempt, root: Parent, start: datetime, image: str, exit_code: int | None = None) -> Life:
@@ -193,16 +190,20 @@ def _program_of(attempt: Attempt, root: Parent, start: datetime, image: str, exi
     if attempt.node:
         known["node"] = attempt.node
     above, subject = root.at(_attempt_span(attempt)), subject_of_attempt(attempt)
-    return Life(above, _container_span(attempt), "execute", CONTAINER, subject, start, known)
+    return Life(above, _container_span(attempt), PROGRAM, CONTAINER, subject, start, known)
 
 
 def _job_span(job: Job, life: int) -> int:
     return span_id_of(job.pk, "job", life)
 
 
+def _wait_span(job: Job, life: int, attempts: int) -> int:
+    return span_id_of(job.pk, "queue", life, attempts)
+
+
 def _attempt_span(attempt: Attempt) -> int:
-    return span_id_of(attempt.job_id, attempt.number, "attempt")
+    return span_id_of(attempt.job_id, attempt.number, TRY)
 
 
 def _container_span(attempt: Attempt) -> int:
-    return span_id_of(attempt.job_id, attempt.number, "execute")
+    return span_id_of(attempt.job_id, attempt.number, PROGRAM)

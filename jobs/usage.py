@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from .models import UsageSeries
+from .models import Attempt, UsageSeries
 
 MOST = 240
 FEWEST = 2  # less is no curve
@@ -43,10 +43,11 @@ class Series:
             self._apart_ms = (self.rows[-1][0] - self.rows[0][0]) // len(self.rows)
 
 
-def samples_of(attempt_ids: Sequence[int], starts: dict[int, datetime | None]) -> dict[int, list[Sample]]:
-    """By attempt, of those that have any. `starts`: when each began."""
-    found = UsageSeries.objects.filter(attempt__in=attempt_ids)
-    return {series.pk: as_samples(series.rows, starts.get(series.pk)) for series in found}
+def samples_of(attempts: Iterable[Attempt]) -> dict[int, list[Sample]]:
+    """By attempt, of those that have any."""
+    starts = {attempt.pk: attempt.started_at for attempt in attempts}
+    found = UsageSeries.objects.filter(attempt__in=starts)
+    return {series.pk: as_samples(series.rows, starts[series.pk]) for series in found}
 
 
 def as_samples(rows: Sequence[Sequence[int]], start: datetime | None) -> list[Sample]:

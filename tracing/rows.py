@@ -57,10 +57,6 @@ def rows_of(spans: QuerySet[Span]) -> list[Row]:
     return sorted(_once(Row(*values) for values in spans.order_by("id").values_list(*FIELDS)), key=_by_start)
 
 
-def of_trace(trace_id: UUID) -> list[Row]:
-    return rows_of(Span.objects.filter(trace_id=trace_id))
-
-
 def of_execution(execution_id: int) -> list[Row]:
     return rows_of(Span.objects.filter(execution_id=execution_id))
 

@@ -56,7 +56,7 @@ class JobUsage(APIView):
         except NoSuchAttempt as error:
             raise Http404(str(error)) from error
         usage = attempt.usage if attempt else {}
-        samples = samples_of([attempt.pk], {attempt.pk: attempt.started_at}) if attempt else {}
+        samples = samples_of([attempt]) if attempt else {}
         shown = {
             "attempt": attempt.number if attempt else None,
             "memory_limit_bytes": attempt.memory_bytes if attempt else None,

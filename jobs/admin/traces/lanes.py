@@ -101,7 +101,7 @@ class Stretch:
 
 def _of_usage(attempts: list[Attempt], axis: Axis, now: datetime) -> Iterator[Lane]:
     ran = [attempt for attempt in attempts if attempt.started_at and attempt.usage]
-    samples = samples_of([one.pk for one in ran], {one.pk: one.started_at for one in ran})
+    samples = samples_of(ran)
     known = [stretch for one in ran for stretch in _stretches(one, samples.get(one.pk, []), now)]
     highest = max((each.memory_bytes for each in known), default=0)
     busiest = max(1.0, *(each.cpus for each in known), 0.0)

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: demo up install test test-sqlite test-postgres check chart format lock docs chaos bench bench-logs bench-kept bench-delivery bench-cluster bench-spans bench-pages bench-traces bench-tracing wheels image servers clean help
+.PHONY: demo up install test test-sqlite test-sqlite-running test-sqlite-rest test-postgres check chart format lock docs chaos bench bench-logs bench-kept bench-delivery bench-cluster bench-spans bench-pages bench-traces bench-tracing wheels image servers clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,10 +32,21 @@ install: .venv/.dev ## just the environment, with what development needs
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-test: test-sqlite test-postgres ## all tests, on SQLite and on PostgreSQL
+# Most of their time tests wait for a platform, so that two parts at once take little longer than one; each has a data folder,
+# servers and platforms of its own, and tells all at its end.
+test: .venv/.dev ## all tests, on SQLite and on PostgreSQL
+	@echo 'Three parts, two at once, each told when it is over; `make test-sqlite` and `make test-postgres` tell as they go.'
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-sqlite-running test-postgres test-sqlite-rest
 
 test-sqlite: .venv/.dev
 	$(BIN)/python -m pytest --database sqlite $(ARGS)
+
+RUNNING := tests/system tests/chaos tests/image
+test-sqlite-running: .venv/.dev
+	$(BIN)/python -m pytest --database sqlite $(RUNNING) $(ARGS)
+
+test-sqlite-rest: .venv/.dev
+	$(BIN)/python -m pytest --database sqlite tests $(RUNNING:%=--ignore=%) $(ARGS)
 
 # What says nothing of the database ran with the other one: drivers, drills, engines and clusters that stop, pages, images.
 ONCE_ONLY := drills engine_faults docker_jobs kubernetes_faults kubernetes_disruptions kubernetes_queue two_clusters commands_suite readme

@@ -24,14 +24,14 @@ def test_lines_appear_while_it_runs_and_the_end_is_said(browser: Chrome, stack: 
     open_job(browser, stack, job)
     eventually(lambda: lines(browser) == [(1, "one")])
     eventually(lambda: words(browser, "#state") == "running")
-    assert words(browser, "#cancel")
+    eventually(lambda: words(browser, "#cancel"))
     gate.touch()
     eventually(lambda: lines(browser) == [(1, "one"), (2, "two")])
     eventually(lambda: "End: failed: exit_code, exit code 3. 2 lines, complete." in words(browser, ".log .end"))
     # The summary is the server's own, renewed: state, verdict, time-line, and no more cancel button.
     eventually(lambda: words(browser, "#state") == "failed")
-    assert "exit_code" in words(browser, "#why")
-    assert "Attempt 1 failed" in words(browser, "#timeline")
+    eventually(lambda: "exit_code" in words(browser, "#why"))
+    eventually(lambda: "Attempt 1 failed" in words(browser, "#timeline"))
     assert not words(browser, "#cancel")
 
 
@@ -73,7 +73,7 @@ def test_after_the_web_process_was_killed_it_goes_on_without_gap_or_double(
     os.kill(stack.pid_of("web"), signal.SIGKILL)
     eventually(lambda: "Trying again" in words(browser, ".log .end"))
     eventually(lambda: "End: succeeded" in words(browser, ".log .end"), 60)
-    assert lines(browser) == [(n, f"line {n}") for n in range(1, 121)]
+    eventually(lambda: lines(browser) == [(n, f"line {n}") for n in range(1, 121)])
 
 
 def test_a_long_log_is_shown_through_a_window_without_holes(browser: Chrome, stack: RunningStack) -> None:
@@ -114,10 +114,10 @@ def test_a_link_to_a_line_shows_that_line(browser: Chrome, stack: RunningStack) 
     job = stack.run("seq", "1", "9000")
     open_job(browser, stack, job, "#L1234")
     eventually(lambda: words(browser, ".line.told .text") == "1234")
-    assert 1234 in seen_numbers(browser)
+    eventually(lambda: 1234 in seen_numbers(browser))
     browser.execute_script("location.hash = '#L8000'")
     eventually(lambda: words(browser, ".line.told .text") == "8000")
-    assert 8000 in seen_numbers(browser)
+    eventually(lambda: 8000 in seen_numbers(browser))
 
 
 def test_pause_holds_still_and_follow_catches_up(browser: Chrome, stack: RunningStack) -> None:
@@ -132,7 +132,7 @@ def test_pause_holds_still_and_follow_catches_up(browser: Chrome, stack: Running
     assert seen(browser) == held
     press(browser, "[data-log-new]")
     eventually(lambda: words(browser, "[data-log-follow]") == "Pause")
-    assert not words(browser, "[data-log-new]:not([hidden])")
+    eventually(lambda: not words(browser, "[data-log-new]:not([hidden])"))
     eventually(lambda: "End: succeeded" in words(browser, ".log .end"), 60)
     eventually(lambda: seen(browser)[-1] == "L300")
     assert read_through(browser, 300) == [(n, f"line {n}") for n in range(1, 301)]
@@ -166,8 +166,8 @@ def test_a_retry_is_announced_and_its_log_shown(browser: Chrome, stack: RunningS
     open_job(browser, stack, job)
     eventually(lambda: lines(browser) == [(1, "first")])
     eventually(lambda: "End: succeeded" in words(browser, ".log .end"), 40)
-    assert lines(browser) == [(1, "second")]
-    assert "Attempt 2 begins" in words(browser, "[data-log-notice]")
+    eventually(lambda: lines(browser) == [(1, "second")])
+    eventually(lambda: "Attempt 2 begins" in words(browser, "[data-log-notice]"))
     eventually(lambda: words(browser, ".tabs [aria-current]") == "Attempt 2")
     press(browser, "#attempts tbody tr:last-child a")
     eventually(lambda: lines(browser) == [(1, "first")])
@@ -187,10 +187,10 @@ def test_who_holds_still_stays_at_their_attempt_and_is_told_of_the_next(browser:
     gate.touch()
     eventually(lambda: "Attempt 2 has begun." in words(browser, "[data-log-notice]"))
     eventually(lambda: words(browser, "#state") == "succeeded")
-    assert lines(browser) == [(1, "first")]
+    eventually(lambda: lines(browser) == [(1, "first")])
     press(browser, "[data-log-notice] a")
     eventually(lambda: lines(browser) == [(1, "second")])
-    assert words(browser, ".tabs [aria-current]") == "Attempt 2"
+    eventually(lambda: words(browser, ".tabs [aria-current]") == "Attempt 2")
 
 
 def test_the_page_of_an_attempt_ends_with_it(browser: Chrome, stack: RunningStack) -> None:
@@ -216,4 +216,4 @@ def test_a_waiting_job_says_for_what_and_learns_of_its_cancel(browser: Chrome, s
     eventually(lambda: "disk=unobtainium" in words(browser, "#why"))
     stack.http.post(f"/jobs/{job['id']}/cancel/")
     eventually(lambda: words(browser, "#state") == "cancelled")
-    assert "End: cancelled" in words(browser, ".log .end")
+    eventually(lambda: "End: cancelled" in words(browser, ".log .end"))

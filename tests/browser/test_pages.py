@@ -94,8 +94,7 @@ def test_a_job_is_submitted_by_hand_and_its_log_appears(browser: Chrome, stack: 
         memory="32Mi",
     )
     browser.find_element(By.CSS_SELECTOR, "input.default").click()
-    eventually(lambda: browser.find_elements(By.CSS_SELECTOR, ".line .text"))
-    assert browser.find_element(By.CSS_SELECTOR, ".line .text").text == "from the form"
+    eventually(lambda: said(browser, ".line .text") == "from the form")
     assert "By hand is submitted." in browser.find_element(By.CSS_SELECTOR, ".messagelist").text
 
 

@@ -60,8 +60,8 @@ def test_hits_in_lines_that_were_never_loaded_are_counted_and_gone_through(
     search(browser, "77777")
     # At the end of the log: the first hit behind it is the first of all.
     eventually(lambda: found(browser) == "1 of 3" and now(browser) == "line 77777")
+    eventually(lambda: marks(browser) == ["77777"])
     assert 77777 in seen_numbers(browser)
-    assert marks(browser) == ["77777"]
     field = browser.switch_to.active_element
     field.send_keys(Keys.ENTER)
     eventually(lambda: now(browser) == "line 177777" and found(browser) == "2 of 3")
@@ -96,8 +96,7 @@ def test_case_and_expressions_are_asked_for(browser: Chrome, stack: RunningStack
     open_job(browser, stack, stack.run("sh", "-c", "echo Error 1; echo error 22; echo 'a.c'; echo abc"))
     eventually(lambda: len(lines(browser)) == 4)
     search(browser, "ERROR")
-    eventually(lambda: found(browser) == "1 of 2")
-    assert marks(browser) == ["Error", "error"]
+    eventually(lambda: found(browser) == "1 of 2" and marks(browser) == ["Error", "error"])
     press(browser, "[data-log-case]")
     eventually(lambda: found(browser) == "No lines")
     search(browser, "a.c")
@@ -127,8 +126,7 @@ def test_new_lines_are_looked_through_as_they_come(browser: Chrome, stack: Runni
     search(browser, "hit")
     eventually(lambda: found(browser) == "1 of 1")
     gate.touch()
-    eventually(lambda: found(browser) == "1 of 2")
-    assert marks(browser) == ["hit", "hit"]
+    eventually(lambda: found(browser) == "1 of 2" and marks(browser) == ["hit", "hit"])  # drawn in the next frame
 
 
 def test_a_search_keeps_to_the_stream_that_is_shown(browser: Chrome, stack: RunningStack, long: dict[str, Any]) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 
 from django.conf import settings
-from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 
 from . import spans
 from .export import Export
@@ -24,7 +22,7 @@ def begin(role: str) -> None:
     """Once a process. Nothing at all where neither the table nor an OTLP endpoint is wanted."""
     global _writer, _export, _backend
     wanted = settings.TOWLINE
-    if spans.on() or not wanted.traces or _disabled():
+    if spans.on() or not wanted.traces:
         return
     try:
         _writer = Writer(role, wanted.TOWLINE_TRACE_BUFFER) if wanted.ENABLE_DB_TRACING else None
@@ -37,10 +35,6 @@ def begin(role: str) -> None:
         return
     spans.install(_backend)
     atexit.register(end)
-
-
-def _disabled() -> bool:
-    return os.environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true"
 
 
 def end() -> None:

@@ -40,7 +40,7 @@ def switches() -> Switches:
         tuple(wanted.TOWLINE_TRACE_SERVICES or SERVICES),
         wanted.TOWLINE_TRACE_KEEP_DAYS,
         wanted.TOWLINE_TRACE_BUFFER,
-        os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true",
+        wanted.OTEL_SDK_DISABLED,
     )
 
 

@@ -194,9 +194,8 @@ def test_what_begins_in_a_service_that_is_switched_off_is_traced_still(traced: A
     assert {row.trace_id for row in Span.objects.all()} == {trace}
 
 
-def test_opentelemetry_switched_off_is_nothing_at_all(traced: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
-    traced()
+def test_opentelemetry_switched_off_is_nothing_at_all(traced: Any) -> None:
+    traced(OTEL_SDK_DISABLED=True)
     assert (spans.on(), running.writer(), running.backend()) == (False, None, None)
 
 

@@ -59,7 +59,6 @@ def service_url(runtime: str, network: str) -> str:
     wanted = settings.TOWLINE
     if not wanted.takes_spans or network == "none":
         return ""
-    if runtime == "kubernetes" and wanted.TOWLINE_KUBERNETES_SERVICE_URL:
-        return str(wanted.TOWLINE_KUBERNETES_SERVICE_URL).rstrip("/")
-    url = (wanted.TOWLINE_SERVICE_URL or "").rstrip("/")
+    own = {"kubernetes": wanted.TOWLINE_KUBERNETES_SERVICE_URL, "docker": wanted.TOWLINE_DOCKER_SERVICE_URL}
+    url = str(own.get(runtime) or wanted.TOWLINE_SERVICE_URL or "").rstrip("/")
     return "" if runtime != "process" and urlsplit(url).hostname in LOOPBACK else url

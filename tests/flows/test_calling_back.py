@@ -110,6 +110,12 @@ def test_an_address_is_told_to_those_who_reach_it(settings: LazySettings, runtim
     assert service_url(runtime, network) == url
 
 
+def test_docker_containers_may_have_an_address_of_their_own(settings: LazySettings) -> None:
+    wish(settings, TOWLINE_SERVICE_URL=URL, TOWLINE_DOCKER_SERVICE_URL="http://172.17.0.1:8000/")
+    assert [service_url(runtime, "bridge") for runtime in ("docker", "process")] == ["http://172.17.0.1:8000", URL]
+    assert service_url("docker", "none") == ""
+
+
 def test_what_the_job_says_of_its_own_tracing_holds(attempt: Attempt, settings: LazySettings) -> None:
     """Its exporter's collector must never be sent our token; what is ours by name stays ours."""
     wish(settings, TOWLINE_SERVICE_URL=URL)

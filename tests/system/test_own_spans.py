@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.stack import RunningStack, eventually, run_stack
@@ -124,6 +125,38 @@ def test_what_cannot_be_sent_never_fails_the_program(traced: RunningStack) -> No
     assert job["state"] == "succeeded"
     assert b"401" in traced.output(job, stream="stderr")
     assert "train" not in finished_rows(traced, job, "execute")
+
+
+# As a shell in a small image can.
+SHELL = """
+IFS=- read _ trace_id span_id _ <<EOF
+$TRACEPARENT
+EOF
+span='{"name": "by hand", "traceId": "'$trace_id'", "spanId": "00000000000000aa", "parentSpanId": "'$span_id'"'
+span="$span, \\"startTimeUnixNano\\": \\"1000000000\\", \\"endTimeUnixNano\\": \\"1005000000\\"}"
+wget -q -O - --header "Authorization: Bearer $TOWLINE_TOKEN" --header "Content-Type: application/json" \\
+  --post-data '{"resourceSpans": [{"scopeSpans": [{"spans": ['"$span"']}]}]}' "$OTEL_EXPORTER_OTLP_ENDPOINT/v1/traces"
+echo " $TOWLINE_URI"
+wget -q -O - "$TOWLINE_URI/admin/login/" 2>&1 || true
+"""
+
+
+@pytest.mark.docker
+def test_a_container_of_this_machines_engine_sends_its_spans_and_reaches_nothing_else(
+    docker_stack: RunningStack,
+) -> None:
+    with run_stack("docker", ENABLE_DB_TRACING="true") as running:
+        job = running.run("sh", "-c", SHELL)
+        output = running.output(job).decode()
+        assert job["state"] == "succeeded", output
+        taken, url, *rest = output.split(maxsplit=2)
+        assert (taken, "404" in rest[0]) == ("{}", True), output
+        assert url != running.url and httpx.get(f"{url}/api/v1/otlp/v1/traces").status_code in {401, 405}
+        assert {httpx.get(url + path).status_code for path in ("/", "/api/v1/jobs/", "/admin/", "/healthz/live")} == {
+            404
+        }
+        found = finished_rows(running, job, "by hand", "execute")
+        assert (found["by hand"]["parent_span_id"], found["by hand"]["duration_ms"]) == (found["execute"]["span_id"], 5)
 
 
 def test_a_token_ends_with_its_attempt(traced: RunningStack, tmp_path: Any) -> None:

@@ -39,8 +39,14 @@ class TracingEnvironment(BaseSettings):
         None,
         pattern=r"^https?://\S+$",
         description="Where jobs' containers reach this platform, for the spans they send; its host must be one of "
-        "TOWLINE_ALLOWED_HOSTS. A loopback address is told to plain processes only. `manage.py up` sets it; pods are told "
-        "TOWLINE_KUBERNETES_SERVICE_URL first.",
+        "TOWLINE_ALLOWED_HOSTS. A loopback address is told to plain processes only. `manage.py up` sets it. Docker "
+        "containers are told TOWLINE_DOCKER_SERVICE_URL first, pods TOWLINE_KUBERNETES_SERVICE_URL.",
+    )
+    TOWLINE_DOCKER_SERVICE_URL: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        description="The same for Docker containers. Where the engine is on this machine, `manage.py up` finds it out: it listens "
+        "on the engine's bridge, too, and takes nothing but spans there.",
     )
     TOWLINE_TRACE_CONTAINER_SPANS: int = Field(
         10_000, ge=0, description="Spans taken from one attempt's container, at most; more are refused, and it is told."

@@ -19,6 +19,7 @@ from typing import IO
 from django.conf import settings
 from django.core.management import call_command
 
+from towline import bridge
 from towline.settings.environment import REPOSITORY, private_file
 
 from . import redis as our_redis
@@ -78,6 +79,7 @@ class Stack:
         self._lock: IO[str] | None = None
         self.url = f"http://127.0.0.1:{ports.web}"
         self.flower_url = f"http://127.0.0.1:{ports.flower}" if ports.flower else None
+        self.bridge = _bridge(ports.web)
 
     def __enter__(self) -> Doors:
         self._lock_folder()
@@ -141,8 +143,11 @@ class Stack:
             "TOWLINE_LOG_STORAGE": settings.TOWLINE.log_storage,
             "TOWLINE_SERVICE_URL": settings.TOWLINE.TOWLINE_SERVICE_URL or self.url,
         }
+        if self.bridge:
+            environment["TOWLINE_DOCKER_SERVICE_URL"] = f"http://{self.bridge}:{self.ports.web}"
         if role == "web":
-            argv += ["--port", str(self.ports.web)]
+            argv += ["--port", str(self.ports.web), *(["--bridge", self.bridge] if self.bridge else [])]
+            environment["TOWLINE_ALLOWED_HOSTS"] = ",".join([*settings.ALLOWED_HOSTS, *filter(None, [self.bridge])])
         if role == "flower":
             argv += ["--port", str(self.ports.flower)]
             environment["FLOWER_BASIC_AUTH"] = f"admin:{password}"
@@ -175,6 +180,15 @@ class Stack:
                     f"{failing.name if failing else what} does not come up; the end of {log_file}:\n{told}"
                 )
             time.sleep(0.05)
+
+
+def _bridge(port: int) -> str | None:
+    """Where containers of this machine's engine can call us, if they are to, and nobody said where."""
+    wanted = settings.TOWLINE
+    told = wanted.TOWLINE_SERVICE_URL or wanted.TOWLINE_DOCKER_SERVICE_URL or wanted.TOWLINE_HTTPS
+    if told or not wanted.takes_spans or "docker" not in (wanted.TOWLINE_RUNTIMES or ["docker"]):
+        return None
+    return bridge.address(wanted.TOWLINE_DOCKER_URL, port)
 
 
 def _answers(url: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import signal
 import socket
@@ -12,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from towline.bridge import guarded, listening
 from towline.celery import app
 
 if TYPE_CHECKING:
     from workers.keeper import Keeper
 
+log = logging.getLogger(__name__)
 ROLES = ("web", "control", "run", "beat", "flower")
 
 
@@ -28,10 +32,11 @@ class Command(BaseCommand):
         parser.add_argument("role", choices=ROLES)
         parser.add_argument("--host", default="127.0.0.1", help="web and flower: where to listen")
         parser.add_argument("--port", type=int, help="web: 8000, flower: 5555")
+        parser.add_argument("--bridge", metavar="HOST", help="web: listen here, too, for what jobs' containers call")
 
-    def handle(self, *args: Any, role: str, host: str, port: int | None, **options: Any) -> None:
+    def handle(self, *args: Any, role: str, host: str, port: int | None, bridge: str | None, **options: Any) -> None:
         if role == "web":
-            serve_web(host, port or 8000)
+            serve_web(host, port or 8000, bridge)
         elif role == "flower":
             serve_flower(host, port or 5555)
         elif role == "run":
@@ -51,23 +56,49 @@ def _celery(*argv: str) -> None:
     app.start(["--quiet", *argv])
 
 
-def serve_web(host: str, port: int) -> None:
+def serve_web(host: str, port: int, bridge: str | None = None) -> None:
     import uvicorn
+
+    from towline.asgi import application
 
     # When all is ended, uvicorn raises the signal that ended it once more: what was asked for and done is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
-        "towline.asgi:application",
-        host=host,
-        port=port,
-        log_level="warning",
-        log_config=None,  # Django's: uvicorn's lines look like all the others
-        lifespan="on",
-        timeout_graceful_shutdown=5,
-        # Longer than clients and proxies keep idle connections, so that it is they who close them.
-        timeout_keep_alive=75,
-        server_header=False,
+    server = uvicorn.Server(
+        uvicorn.Config(
+            guarded(application, bridge) if bridge else application,
+            host=host,
+            port=port,
+            log_level="warning",
+            log_config=None,  # Django's: uvicorn's lines look like all the others
+            lifespan="on",
+            timeout_graceful_shutdown=5,
+            # Longer than clients and proxies keep idle connections, so that it is they who close them.
+            timeout_keep_alive=75,
+            server_header=False,
+        )
     )
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[_listening(host, port), *_beside(bridge, port)] if bridge else None)
+    if not server.started:
+        sys.exit(1)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return listening(host, port)
+    except OSError as error:
+        raise CommandError(f"web can't listen on {host}, port {port}: {error}. Choose another --port.") from error
+
+
+def _beside(bridge: str, port: int) -> list[socket.socket]:
+    """Without it all goes on but what containers call."""
+    try:
+        return [listening(bridge, port)]
+    except OSError as error:
+        log.warning(
+            "jobs' containers can't reach this platform: web can't listen on %s, port %s: %s", bridge, port, error
+        )
+        return []
 
 
 def serve_control() -> None:

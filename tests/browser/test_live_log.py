@@ -160,11 +160,13 @@ def test_scrolling_up_pauses_and_down_to_the_end_follows(browser: Chrome, stack:
 
 
 def test_a_retry_is_announced_and_its_log_shown(browser: Chrome, stack: RunningStack) -> None:
-    once = stack.data_dir / "once"
-    script = f"if [ -e {once} ]; then echo second; else touch {once}; echo first; sleep 1; exit 1; fi"
+    once, gate = stack.data_dir / "once", stack.data_dir / "gate-again"
+    first = f"touch {once}; echo first; until [ -e {gate} ]; do sleep 0.05; done; exit 1"
+    script = f"if [ -e {once} ]; then echo second; else {first}; fi"
     job = stack.submit("sh", "-c", script, retry={"max_attempts": 2, "backoff": 0.5, "on": ["user"]})
     open_job(browser, stack, job)
     eventually(lambda: lines(browser) == [(1, "first")])
+    gate.touch()
     eventually(lambda: "End: succeeded" in words(browser, ".log .end"), 40)
     eventually(lambda: lines(browser) == [(1, "second")])
     eventually(lambda: "Attempt 2 begins" in words(browser, "[data-log-notice]"))

@@ -221,7 +221,7 @@ def test_streams_are_told_apart_only_where_that_is_offered(cluster: Cluster, api
 
 
 def test_the_api_server_comes_back_with_the_same_state(cluster: Cluster, api: Any) -> None:
-    made = api.create_namespaced_pod(NAMESPACE, pod("outlives", "echo one; sleep 1; echo two"))
+    made = api.create_namespaced_pod(NAMESPACE, pod("outlives", "echo one; sleep 5; echo two"))
     eventually(lambda: phase_of(api, "outlives") == "Running")
     cluster.do("stop_api")
     with pytest.raises(Exception, match=r"refused|Max retries|Connection"):
@@ -233,7 +233,7 @@ def test_the_api_server_comes_back_with_the_same_state(cluster: Cluster, api: An
 
 
 def test_containers_outlive_the_kubelet(cluster: Cluster, api: Any) -> None:
-    api.create_namespaced_pod(NAMESPACE, pod("left", "echo one; sleep 1; echo two; exit 3"))
+    api.create_namespaced_pod(NAMESPACE, pod("left", "echo one; sleep 5; echo two; exit 3"))
     eventually(lambda: phase_of(api, "left") == "Running")
     cluster.do("stop_kubelet")
     with pytest.raises(kubernetes.client.ApiException, match="connection refused"):

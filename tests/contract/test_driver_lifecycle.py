@@ -205,7 +205,7 @@ def test_it_is_found_again_after_a_restart(harness: Harness, driver: Driver, spe
 
 def test_it_outlives_a_killed_worker(harness: Harness, driver: Driver, spec: SpecMaker) -> None:
     """With all of the worker's process group, as a supervisor or a terminal would kill it."""
-    wanted = spec("echo one; sleep 1.5; echo two")
+    wanted = spec("echo one; sleep 4; echo two")
     dying = worker(harness, wanted, die=True)
     handle = handle_from(dying)
     assert dying.returncode == -9

@@ -181,7 +181,7 @@ def test_without_quota_nothing_is_kept_and_it_is_asked_for_later(
 def test_a_right_that_is_taken_away_ends_nothing(
     emulated_cluster: Cluster, driver: KubernetesDriver, spec: SpecMaker
 ) -> None:
-    wanted = spec("sleep 1; exit 3")
+    wanted = spec("sleep 4; exit 3")
     emulated_cluster.set(denied=[{"verb": "patch", "resource": "pods"}])
     with pytest.raises(Unavailable, match="may not PATCH"):
         driver.start(wanted)

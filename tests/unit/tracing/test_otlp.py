@@ -293,6 +293,8 @@ ERROR = {"code": 2}
 TIMED_OUT = Span.Event(
     name="exception", attributes=pairs({"exception.type": "ReadTimeout", "exception.message": "5 s"})
 )
+ESCAPED = Span.Event(name="exception", attributes=pairs({"exception.type": "KeyError", "exception.escaped": "True"}))
+CAUGHT = Span.Event(name="exception", attributes=pairs({"exception.type": "KeyError", "exception.escaped": False}))
 BROKEN = Span.Event(name="exception", attributes=pairs({"exception.type": "OSError", "exception.message": "gone"}))
 
 
@@ -305,6 +307,10 @@ BROKEN = Span.Event(name="exception", attributes=pairs({"exception.type": "OSErr
         (span(status=ERROR, events=[BROKEN, TIMED_OUT]), "timeout", "ReadTimeout", "5 s"),
         (span({"error.type": "timeout"}, status=ERROR), "timeout", "timeout", None),
         (span(events=[BROKEN]), "completed", None, None),
+        (span(events=[CAUGHT]), "completed", None, None),
+        (span(events=[ESCAPED]), "failed", "KeyError", None),
+        (span(events=[ESCAPED], status={"code": 1}), "completed", None, None),
+        (span({"error.type": "KeyError"}), "failed", "KeyError", None),
         (span({"error": True}, events=[BROKEN]), "failed", "OSError", "gone"),
         (span({"error": "no such host"}), "failed", None, "no such host"),
         (span({"error": "false"}), "completed", None, None),
@@ -315,6 +321,10 @@ BROKEN = Span.Event(name="exception", attributes=pairs({"exception.type": "OSErr
         (span({"rpc.grpc.status_code": 4}), "timeout", "grpc 4", None),
         (span({"rpc.grpc.status_code": 14}), "failed", "grpc 14", None),
         (span({"rpc.grpc.status_code": 5}), "completed", None, None),
+        (span({"rpc.response.status_code": "DEADLINE_EXCEEDED"}), "timeout", "grpc 4", None),
+        (span({"rpc.response.status_code": "unavailable"}), "failed", "grpc 14", None),
+        (span({"rpc.response.status_code": "NOT_FOUND"}), "completed", None, None),
+        (span({"rpc.response.status_code": "OK"}), "completed", None, None),
         (span({"otel.status_code": "ERROR", "otel.status_description": "why"}), "failed", None, "why"),
         (span({"towline.status": "lost"}), "lost", None, None),
         (span({"towline.status": "started"}), "completed", None, None),

@@ -133,9 +133,17 @@ def _with_bytes(request: Any) -> Any:
         if len(level) > MESSAGES_MOST:
             raise TooLarge
     for span in level:
+        _name_enums(span)
         for each in (span, *_objects(span.get("links"))):
             each.update({name: _id(each[name], size) for name, size in _IDS.items() if name in each})
     return request
+
+
+def _name_enums(span: dict[str, Any]) -> None:
+    """Some write ERROR for STATUS_CODE_ERROR: protobuf's reader would take that for nothing, and the span for a good one."""
+    for holder, name, prefix in ((span, "kind", "SPAN_KIND_"), (span.get("status"), "code", "STATUS_CODE_")):
+        if isinstance(holder, dict) and isinstance(said := holder.get(name), str) and said.isalpha():
+            holder[name] = prefix + said.upper()
 
 
 def _objects(found: Any) -> list[dict[str, Any]]:

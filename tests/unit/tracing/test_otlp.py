@@ -129,6 +129,11 @@ def test_json_of_older_and_laxer_senders_is_read() -> None:
     assert read(json.dumps(snake).encode(), JSON) == request(FULL)
     old = json.dumps(as_json(request(FULL))).replace("scopeSpans", "instrumentationLibrarySpans")
     assert read(old.encode(), JSON) == request(FULL)
+    bare = as_json(request(span(kind=Span.SPAN_KIND_CLIENT, status={"code": 2})), names=True)
+    for prefix in ("SPAN_KIND_", "STATUS_CODE_"):
+        bare = json.loads(json.dumps(bare).replace(prefix, ""))
+    for written in (json.dumps(bare), json.dumps(bare).replace("ERROR", "Error").replace("CLIENT", "client")):
+        assert read(written.encode(), JSON) == request(span(kind=Span.SPAN_KIND_CLIENT, status={"code": 2}))
     numbers = as_json(request(FULL))
     numbers["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["startTimeUnixNano"] = START
     assert read(json.dumps({**numbers, "unheardOf": 1}).encode(), JSON) == request(FULL)

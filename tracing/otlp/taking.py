@@ -14,16 +14,15 @@ from ..models import Status
 from ..records import EXECUTION, JOB, MODEL, REGION, Record
 from ..services import CONTAINER, SERVICES
 from ..spans import Subject
+from .belonging import columns_said, pass_down, text_of
 from .outcomes import outcome
 from .values import ATTRIBUTES, ITEMS, Values
 
 SPANS = 20_000  # of one request
 LONGEST_MS = 2**31 - 1  # what the column takes: 24 days
-EXECUTION_MOST = 2**63 - 1
 RESOURCE_BYTES = 4000
 SERVICE = "service.name"
 _KINDS = ("", "", "server", "client", "producer", "consumer")
-_COLUMNS = {"job_id": (JOB, 255), "model_id": (MODEL, 100), "region": (REGION, 50)}
 _CLAIMS = frozenset({JOB, EXECUTION, MODEL, REGION})
 
 
@@ -57,6 +56,8 @@ def take(
             taken.refused.append("it lasted for more than 24 days")
         else:
             taken.records.append(_at_home(record, home) if home else record)
+    if home is None:
+        pass_down(taken.records)
     return taken
 
 
@@ -105,7 +106,7 @@ def _record(span: Span, resource: dict[str, Any], values: Values, now_ns: int) -
     started = span.start_time_unix_nano or span.end_time_unix_nano or now_ns
     ended = max(started, span.end_time_unix_nano) if span.end_time_unix_nano else None
     status, error_type, error_message = outcome(span.status.code, values.text(span.status.message), attributes, events)
-    service = _text(resource.get(SERVICE)) or "unknown"
+    service = text_of(resource.get(SERVICE)) or "unknown"
     return Record(
         int.from_bytes(span.trace_id),
         int.from_bytes(span.span_id),
@@ -115,7 +116,7 @@ def _record(span: Span, resource: dict[str, Any], values: Values, now_ns: int) -
         started,
         ended,
         status if ended else Status.STARTED,
-        **_columns(attributes, resource),
+        **columns_said(attributes, resource),
         metadata=_metadata(span, attributes, events, resource, values),
         error_message=error_message,
         error_type=error_type,
@@ -126,22 +127,6 @@ def _parent(span: Span) -> int | None:
     """None of what is no id, or its own."""
     known = len(span.parent_span_id) == 8 and span.parent_span_id != span.span_id
     return int.from_bytes(span.parent_span_id) or None if known else None
-
-
-def _columns(attributes: Mapping[str, Any], resource: Mapping[str, Any]) -> dict[str, Any]:
-    """By our names or the plain ones; what the span says comes before what its maker says."""
-    said = {**resource, **attributes}
-    found: dict[str, Any] = {
-        column: _text(said.get(name) or said.get(column))[:most] or None for column, (name, most) in _COLUMNS.items()
-    }
-    execution = _text(said.get(EXECUTION) or said.get("execution_id"))
-    whole = execution.isascii() and execution.isdigit() and len(execution) < 20
-    found["execution_id"] = int(execution) if whole and int(execution) <= EXECUTION_MOST else None
-    return found
-
-
-def _text(value: Any) -> str:
-    return "" if value is None or isinstance(value, list | dict) else str(value)
 
 
 def _metadata(

@@ -24,7 +24,17 @@ from jobs.models import Attempt
 from jobs.receiving import NoRoom, receive
 from jobs.tokens import PREFIX, attempt_of
 from tracing.otlp import answers
-from tracing.otlp.reading import BODY_BYTES, ENCODINGS, JSON, PROTOBUF, Malformed, TooLarge, read, unpack
+from tracing.otlp.reading import (
+    BODY_BYTES,
+    ENCODINGS,
+    JSON,
+    LARGE_BODY_BYTES,
+    PROTOBUF,
+    Malformed,
+    TooLarge,
+    read,
+    unpack,
+)
 
 from .authentication import BearerToken
 from .problems import answer_problem
@@ -41,7 +51,7 @@ class Later(APIException):
 
 class TooMuch(APIException):
     status_code = 413
-    default_detail = f"The body has more than {BODY_BYTES} bytes: send smaller batches."
+    default_detail = f"The body has more than {LARGE_BODY_BYTES} bytes, of a container {BODY_BYTES}, or too many parts: send smaller batches."
 
 
 class AttemptToken(BaseAuthentication):
@@ -102,8 +112,9 @@ class Traces(APIView):
             raise UnsupportedMediaType(encoding, "Send it plain, or as gzip or deflate.")
         attempt = request.auth if isinstance(request.auth, Attempt) else None
         try:
+            most = BODY_BYTES if attempt else LARGE_BODY_BYTES
             # Past REST framework's parsers, which take a body without a Content-Length for none.
-            sent = read(unpack(request._request.read(BODY_BYTES + 1), encoding), kind)
+            sent = read(unpack(request._request.read(most + 1), encoding, most), kind)
             refused = receive(sent, attempt)
         except Malformed as error:
             raise ParseError(str(error)) from error

@@ -26,7 +26,7 @@ from tests.unit.tracing.test_otlp import as_json, request, span
 from tracing import running
 from tracing.identity import Parent, as_uuid, span_id_of
 from tracing.models import Span, Status
-from tracing.otlp.reading import BODY_BYTES, JSON, PROTOBUF
+from tracing.otlp.reading import BODY_BYTES, JSON, LARGE_BODY_BYTES, PROTOBUF
 
 PATH = "/api/v1/otlp/v1/traces"
 ROOT = Parent(int.from_bytes(b"\x0a" * 16), 7)
@@ -227,6 +227,16 @@ def test_what_can_t_be_read_is_refused_in_otlps_words(
     assert answer.status_code == status, answer.content
     if status != 200 and kind == JSON:
         assert answer.json()["message"]
+
+
+def test_other_systems_send_larger_batches_than_a_container_may(attempt: Attempt, root: User) -> None:
+    body = gzip.compress(request(*(one(n, name="x" * 1100) for n in range(1, 4001))).SerializeToString())
+    headers = {"Content-Encoding": "gzip"}
+    sent = [c.post(PATH, body, content_type=PROTOBUF, headers=headers) for c in (container(attempt), client_of(root))]
+    assert [answer.status_code for answer in sent] == [413, 200]
+    assert str(BODY_BYTES) in RpcStatus.FromString(sent[0].content).message
+    vast = client_of(root).post(PATH, b" " * (LARGE_BODY_BYTES + 1), content_type=JSON)
+    assert vast.status_code == 413
 
 
 def test_reading_is_not_offered(attempt: Attempt) -> None:

@@ -13,7 +13,8 @@ from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-BODY_BYTES = 4 * 1024 * 1024  # as it comes, and unpacked
+# As it comes, and unpacked: of a container, and of who may add any spans, as much as a Collector takes.
+BODY_BYTES, LARGE_BODY_BYTES = 4 * 1024 * 1024, 20 * 1024 * 1024
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 ENCODINGS = ("", "identity", "gzip", "deflate")
 DEPTH = 60
@@ -33,18 +34,18 @@ class TooLarge(Exception):
     """It is larger than anybody's batch of spans."""
 
 
-def unpack(body: bytes, encoding: str) -> bytes:
-    """`encoding`: one of ENCODINGS. Never more than BODY_BYTES, however small it was packed."""
-    if len(body) > BODY_BYTES:
+def unpack(body: bytes, encoding: str, most: int = BODY_BYTES) -> bytes:
+    """`encoding`: one of ENCODINGS. Never more than `most` bytes, however small it was packed."""
+    if len(body) > most:
         raise TooLarge
     if encoding in ("", "identity"):
         return body
     unpacking = zlib.decompressobj(32 + zlib.MAX_WBITS)  # knows both by their heads
     try:
-        found = unpacking.decompress(body, BODY_BYTES + 1)
+        found = unpacking.decompress(body, most + 1)
     except zlib.error as error:
         raise Malformed(f"the body is not {encoding}: {error}") from error
-    if len(found) > BODY_BYTES:
+    if len(found) > most:
         raise TooLarge
     if not unpacking.eof or unpacking.unused_data:
         raise Malformed(f"the body is not {encoding}: it ends too early, or goes on behind its end")

@@ -51,7 +51,10 @@ class Later(APIException):
 
 class TooMuch(APIException):
     status_code = 413
-    default_detail = f"The body has more than {LARGE_BODY_BYTES} bytes, of a container {BODY_BYTES}, or too many parts: send smaller batches."
+    default_detail = (
+        f"The body has more than {LARGE_BODY_BYTES} bytes, a container's more than {BODY_BYTES}, or too many spans: "
+        "send smaller batches."
+    )
 
 
 class AttemptToken(BaseAuthentication):

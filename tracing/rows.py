@@ -11,7 +11,9 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from .models import Span, Status
+from .services import JOB
 
+ATTEMPT = (JOB, "attempt")  # the span of one of ours
 FIELDS = (
     "trace_id", "span_id", "parent_span_id", "service", "operation", "started_at", "completed_at", "duration_ms",
     "status", "job_id", "execution_id", "model_id", "region", "metadata", "error_message", "error_type",
@@ -59,6 +61,17 @@ def rows_of(spans: QuerySet[Span]) -> list[Row]:
 
 def of_execution(execution_id: int) -> list[Row]:
     return rows_of(Span.objects.filter(execution_id=execution_id))
+
+
+def of_attempt(execution_id: int, job_id: str | None = None) -> list[Row]:
+    """Other systems count their executions, too: without those of theirs that have the same number.
+
+    `job_id` None: of whatever job has an attempt of that number here; where none has, all there is.
+    """
+    rows = of_execution(execution_id)
+    attempts = (row.job_id for row in rows if (row.service, row.operation) == ATTEMPT and row.job_id)
+    job = job_id or next(attempts, None)
+    return [row for row in rows if row.job_id == job] if job else rows
 
 
 def _once(rows: Iterable[Row]) -> Iterator[Row]:

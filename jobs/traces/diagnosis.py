@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.models import Attempt, Job
 from tracing.questions.anomalies import Finding
-from tracing.questions.answers import examine_execution
+from tracing.questions.answers import examine_attempt
 from tracing.questions.root_cause import RootCause, Witness
 
 from .answers import opening
@@ -26,7 +26,8 @@ class Examined:
 def examine(job: Job, attempt: Attempt | None) -> Examined:
     """A job that failed without a trace, or an attempt, still has its verdict. What is under way has no cause yet."""
     row = attempt or job
-    return Examined(*examine_execution(attempt.pk if attempt else 0, Witness.of(row.state, row.verdict)))
+    witness = Witness.of(row.state, row.verdict)
+    return Examined(*examine_attempt(attempt.pk if attempt else 0, str(job.pk), witness))
 
 
 def diagnosis(job: Job, attempt: Attempt | None, seen: Examined) -> dict[str, Any]:

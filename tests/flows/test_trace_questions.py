@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -42,6 +42,11 @@ def kept(*rows: Row, execution: int | None = None) -> int:
         Span(**{name: getattr(row, name) for name in FIELDS} | {"execution_id": execution}) for row in rows
     )
     return execution
+
+
+def kept_of(attempt: Attempt, *rows: Row) -> None:
+    """In the table, as those of this attempt."""
+    kept(*(replace(row, job_id=str(attempt.job_id)) for row in rows), execution=attempt.pk)
 
 
 def asked(function: str, *values: int) -> list[tuple[Any, ...]]:
@@ -241,6 +246,7 @@ WORDS = [
     ("UNKNOWN", [failed()]),
     ("UNKNOWN", [failed(metadata={"attributes": {"towline.model_id": "llama"}})]),
     ("UNKNOWN", [failed("chat", metadata={"attributes": {"remodelled": True}})]),
+    ("UNKNOWN", [failed("query", "syntax error", metadata={"attributes": {"model_id": "llama", "model.id": "llama"}})]),
     ("UNKNOWN", [span("call", 0, 1, status="lost")]),
     ("CONNECTION_FAILURE", [failed(message=None, metadata={"events": [{"attributes": {"exception.type": "ConnectionError"}}]})]),
     ("UNKNOWN", [failed(metadata={"events": "none", "attributes": []})]),
@@ -311,8 +317,8 @@ def test_the_platforms_verdict_is_better_evidence_than_any_pattern() -> None:
     attempt = ended(
         Verdict("oom_killed", "The memory limit was reached.", ("limit: 64 MiB", "peak: 64 MiB"), "Ask for more.")
     )
-    kept(failed("dial", "connection refused"), span("execute", 0, 2, service="container", status="failed",
-         error_type="oom_killed"), execution=attempt.pk)  # fmt: skip
+    killed = span("execute", 0, 2, service="container", status="failed", error_type="oom_killed")
+    kept_of(attempt, failed("dial", "connection refused"), killed, failed("forward", "no memory", service="trainer"))
     assert cause_of(attempt) == RootCause(
         "OOM_KILLED", "container", "execute",
         "oom_killed: The memory limit was reached. (limit: 64 MiB; peak: 64 MiB)", "Ask for more.",
@@ -322,7 +328,7 @@ def test_the_platforms_verdict_is_better_evidence_than_any_pattern() -> None:
 @pytest.mark.parametrize(("code", "kind"), [*CAUSE_OF_VERDICT.items(), ("worker_lost", "WORKER_LOST")])
 def test_verdicts_that_mean_a_cause_have_its_name(code: str, kind: str) -> None:
     attempt = ended(Verdict(code, "So it ended."))
-    kept(failed("execute", service="container"), execution=attempt.pk)
+    kept_of(attempt, failed("execute", service="container"))
     found = cause_of(attempt)
     assert found
     assert (found.root_cause_type, found.evidence) == (kind, f"{code}: So it ended.")
@@ -338,9 +344,69 @@ def test_a_verdict_stands_without_any_span() -> None:
     )
 
 
+def of_a_program(**how: Any) -> list[Row]:
+    """What the platform has of one that ended with an exit code, and what it sent itself."""
+    execute = span("execute", 0, 9, service="container", status="failed", error_type="exit_code", error_message="1")
+    wrong = {"status": "failed", "error_type": "ValueError", "error_message": "diverged\nat line 3", **how}
+    train = span("train", 1, 8, execute, service="trainer", status="failed", error_message="stopped")
+    return [
+        execute,
+        train,
+        span("epoch", 2, 7, train, service="trainer", **wrong),
+        span("load", 1, 2, train, service="x"),
+    ]
+
+
+def test_of_an_exit_code_the_programs_own_word_is_told_as_well() -> None:
+    attempt = ended(Verdict("exit_code", "The program ended with 1.", ("last line: bye",), "See its log."))
+    kept_of(attempt, *of_a_program(), failed("run", "exit_code"))
+    told = "exit_code: The program ended with 1. (last line: bye); trainer: epoch failed, ValueError: diverged"
+    assert cause_of(attempt) == RootCause("MODEL_EXECUTION_FAILURE", "container", "execute", told, "See its log.")
+
+
+def test_without_the_platforms_tables_the_programs_own_word_is_told_as_well() -> None:
+    attempt = span(
+        "attempt", 0, 10, service="job", status="failed", error_type="exit_code", error_message="It ended with 1."
+    )
+    found = cause(kept(attempt, *of_a_program()))
+    assert found and found.evidence == "exit_code: It ended with 1.; trainer: epoch failed, ValueError: diverged"
+
+
+def test_a_program_that_says_nothing_of_it_adds_nothing() -> None:
+    attempt = ended(Verdict("exit_code", "The program ended with 1."))
+    mute = {"status": "failed", "error_type": None, "error_message": None}
+    kept_of(attempt, *(row for row in of_a_program(**mute) if row.operation != "train"))
+    found = cause_of(attempt)
+    assert found and found.evidence == "exit_code: The program ended with 1."
+
+
+@pytest.mark.parametrize("job", ["batch-9", None])
+def test_another_systems_execution_of_the_same_number_has_not_our_attempts_verdict(job: str | None) -> None:
+    attempt = ended(Verdict("oom_killed", "The memory limit was reached.", (), "Ask for more."))
+    kept(failed("dial", "connection refused", job_id=job), execution=attempt.pk)
+    found = cause(attempt.pk)
+    assert found and (found.root_cause_type, found.affected_operation) == ("CONNECTION_FAILURE", "dial")
+
+
+def test_an_attempt_is_diagnosed_without_another_systems_spans_of_the_same_number() -> None:
+    attempt = ended(Verdict("exit_code", "The program ended with 1."))
+    theirs = failed("dial", "connection refused", job_id="batch-9", service="etl")
+    theirs_too = span("attempt", 3, 4, service="job", job_id="batch-9")
+    kept(theirs, theirs_too, span("wait", 90, 91), execution=attempt.pk)
+    kept_of(
+        attempt,
+        span("attempt", 0, 10, service="job", status="failed", error_type="exit_code"),
+        failed("execute", "1", service="container"),
+    )
+    assert [each.operation for each in diagnosis(attempt.pk)] == ["attempt", "execute"]
+    found = cause_of(attempt)
+    assert found
+    assert (found.affected_operation, found.evidence) == ("attempt", "exit_code: The program ended with 1.")
+
+
 def test_an_attempt_that_succeeded_has_no_root_cause_however_long_it_took() -> None:
     attempt = ended(None)
-    kept(failed("dial", "connection refused, trying again"), span("execute", 0, 900), execution=attempt.pk)
+    kept_of(attempt, failed("dial", "connection refused, trying again"), span("execute", 0, 900))
     assert cause_of(attempt) is None
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 
-from tracing.rows import of_execution
+from tracing.rows import of_attempt, of_execution
 
 from .anomalies import Finding, Judged, diagnose, judge
 from .lookups import candidates, failure_of, history, shape_of
@@ -23,9 +23,9 @@ def diagnose_execution_trace(execution_id: int) -> list[Finding]:
     return diagnose(_judged(execution_id))
 
 
-def examine_execution(execution_id: int, witness: Witness | None = None) -> tuple[list[Finding], RootCause | None]:
-    """Both of these, in one look."""
-    judged = _judged(execution_id)
+def examine_attempt(execution_id: int, job_id: str, witness: Witness) -> tuple[list[Finding], RootCause | None]:
+    """Both of these in one look, of one that the platform knows."""
+    judged = _judged(execution_id, job_id)
     return diagnose(judged), root_cause(judged, witness)
 
 
@@ -59,6 +59,6 @@ def _similar(score: float, execution_id: int) -> SimilarTrace:
     return SimilarTrace(execution_id, score, status, took, failure.point if failure else None)
 
 
-def _judged(execution_id: int) -> list[Judged]:
-    rows = of_execution(execution_id)
+def _judged(execution_id: int, job_id: str | None = None) -> list[Judged]:
+    rows = of_attempt(execution_id, job_id)
     return judge(rows, history({(row.service, row.operation) for row in rows}, execution_id), datetime.now(UTC))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tracing.rows import Row
-from tracing.services import CONTAINER, JOB
+from tracing.rows import ATTEMPT, Row
+from tracing.services import CONTAINER, SERVICES
 
 from .anomalies import Judged
 from .rules import (
@@ -17,16 +17,18 @@ from .rules import (
     CONNECTION,
     DEGRADED_MS,
     FAILED,
+    LABELS,
     MODEL,
     MODEL_ATTRIBUTE,
     NETWORK_GAP_MS,
     OTHERWISE,
     OUR_ATTRIBUTES,
     RECOMMENDATIONS,
+    SAYS_LITTLE,
     TIME_OUT,
 )
 
-ATTEMPT = (JOB, "attempt")
+PROGRAM = (CONTAINER, "execute")
 EVIDENCE_MOST = 3
 NO_FAILURE = frozenset({"succeeded", "assigned", "starting", "running"})  # it has not failed, or not yet
 
@@ -101,7 +103,17 @@ def _by_verdict(judged: Sequence[Judged], told: Witness) -> RootCause:
     service, operation = (where.service, where.operation) if where else ATTEMPT
     kind = CAUSE_OF_VERDICT.get(told.code, told.code.upper())
     remedy = told.remedy or RECOMMENDATIONS.get(kind, OTHERWISE)
-    return RootCause(kind, service, operation, f"{told.code}: {told.said}", remedy)
+    evidence = f"{told.code}: {told.said}"
+    if told.code == SAYS_LITTLE and (own := _told_by_program(judged)):
+        evidence += f"; {own.row.service}: {own.row.operation} {own.said}"
+    return RootCause(kind, service, operation, evidence, remedy)
+
+
+def _told_by_program(judged: Sequence[Judged]) -> Judged | None:
+    """The first to end of the spans that it sent itself, and that say what went wrong."""
+    own = (each for each in judged if each.row.service not in SERVICES or each.row.service == CONTAINER)
+    told = [each for each in own if (each.row.service, each.row.operation) != PROGRAM and each.said != each.row.status]
+    return min((each for each in told if each.row.status in FAILED), key=lambda each: ended(each.row), default=None)
 
 
 def _by_pattern(judged: Sequence[Judged]) -> RootCause | None:
@@ -141,7 +153,7 @@ def _words(row: Row) -> str:
 def is_model(row: Row) -> bool:
     """Whether it is the model's own, or the program's: by name, by an attribute that names a model, or by service."""
     named = MODEL.search(f"{row.service} {row.operation}")
-    keys = (key for key in row.attributes if not key.startswith(OUR_ATTRIBUTES))
+    keys = (key for key in row.attributes if not key.startswith(OUR_ATTRIBUTES) and key not in LABELS)
     return row.service == CONTAINER or bool(named) or any(MODEL_ATTRIBUTE.search(key) for key in keys)
 
 

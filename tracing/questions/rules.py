@@ -28,6 +28,7 @@ TIME_OUT = re.compile("timed?[ _-]?out|deadline", re.IGNORECASE)
 MODEL = re.compile("model|inferenc|predict|generat", re.IGNORECASE)
 MODEL_ATTRIBUTE = re.compile("(^|[._])model([._]|$)", re.IGNORECASE)
 OUR_ATTRIBUTES = "towline."
+LABELS = ("model_id", "model.id")  # what is of a model, which is mostly all of an execution
 
 # In this order the first that fits is the cause.
 NETWORK_TIMEOUT, CONNECTION_FAILURE, SERVICE_TIMEOUT, PERFORMANCE_DEGRADATION, MODEL_EXECUTION_FAILURE, UNKNOWN = (
@@ -62,6 +63,9 @@ CAUSE_OF_VERDICT = {
     "exit_code": MODEL_EXECUTION_FAILURE,
     "killed_by_signal": MODEL_EXECUTION_FAILURE,
 }
+
+# It says that the program failed, and nothing of why: what the program says itself is told with it.
+SAYS_LITTLE = "exit_code"
 
 SEQUENCE_MOST = 200
 SPANS_LOOKED_AT = 20_000

@@ -300,6 +300,16 @@ def test_what_always_takes_minutes_is_no_degradation() -> None:
     assert found.evidence == "took 1900000 ms, its normal is 600000 ms"
 
 
+@pytest.mark.parametrize(
+    ("normal", "kind"), [(100, "PERFORMANCE_DEGRADATION"), (120, "PERFORMANCE_DEGRADATION"), (120.001, None)]
+)
+def test_what_takes_minutes_now_and_did_not_before_is_degraded(normal: float, kind: str | None) -> None:
+    for _ in range(5):
+        kept(span("train", 0, normal))
+    found = cause(kept(span("train", 0, 121)))
+    assert (found.root_cause_type if found else None) == kind
+
+
 def ended(verdict: Verdict | None) -> Attempt:
     """An attempt as the platform has it."""
     attempt = make_attempt()

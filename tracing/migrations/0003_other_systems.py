@@ -82,7 +82,12 @@ MODEL = (
     "AND k.key NOT LIKE 'towline.%'",
     "AND k.key NOT LIKE 'towline.%' AND k.key NOT IN ('model_id', 'model.id')",
 )
-AFTER = (_changed(before.DIAGNOSE, OWN), _changed(before.ROOT_CAUSE, OWN, *VERDICT, MODEL))
+# What takes minutes is well if it always does, not if it takes less as a rule.
+DEGRADED = (
+    "t.took > 120000 AND (t.is_slow OR t.known < 4)",
+    "t.took > 120000 AND (t.is_slow OR t.known < 4 OR t.twice_normal <= 240000)",
+)
+AFTER = (_changed(before.DIAGNOSE, OWN), _changed(before.ROOT_CAUSE, OWN, *VERDICT, MODEL, DEGRADED))
 
 
 def change(apps, schema_editor):

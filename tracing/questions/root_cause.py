@@ -133,11 +133,16 @@ def _rank(judged: Judged) -> int | None:
         (judged.gap_ms or 0) > NETWORK_GAP_MS,
         failed and CONNECTION.search(words),
         row.status == "timeout" or (failed and TIME_OUT.search(words)),
-        (judged.took_ms or 0) > DEGRADED_MS and (judged.is_slow or judged.normal.is_thin),
+        (judged.took_ms or 0) > DEGRADED_MS and not _always_takes_so_long(judged),
         failed and is_model(row),
         failed or row.status == "lost",
     )
     return next((rank for rank, fit in enumerate(fits) if fit), None)
+
+
+def _always_takes_so_long(judged: Judged) -> bool:
+    normal = judged.normal
+    return not normal.is_thin and normal.twice_ms > 2 * DEGRADED_MS and not judged.is_slow
 
 
 def _words(row: Row) -> str:

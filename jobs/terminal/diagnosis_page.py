@@ -28,7 +28,7 @@ def diagnosis_page(shown: dict[str, Any], found: Sequence[Finding]) -> Iterator[
     if cause := shown["root_cause"]:
         yield _cause(cause)
     elif found:
-        yield Text("It has no root cause: nothing of it failed.", style="green")
+        yield Text("It has no root cause: it has not failed.", style="green")
     if shown["note"]:
         yield Text(shown["note"], style="yellow")
 

@@ -9,18 +9,19 @@ from ..records import EXECUTION, JOB, MODEL, REGION, Record
 
 EXECUTION_MOST = 2**63 - 1
 # Ours, the plain ones, and what OpenTelemetry's conventions call the same; and how much of a text the column takes.
-_NAMES = {
+_TEXTS = {
     "job_id": ((JOB, "job_id", "job.id"), 255),
     "model_id": ((MODEL, "model_id", "model.id", "gen_ai.request.model"), 100),
     "region": ((REGION, "region", "cloud.region"), 50),
 }
 _EXECUTIONS = (EXECUTION, "execution_id", "execution.id")
+NAMES = frozenset({*_EXECUTIONS, *(name for names, _ in _TEXTS.values() for name in names)})
 
 
 def columns_said(attributes: Mapping[str, Any], resource: Mapping[str, Any]) -> dict[str, Any]:
     """By column; what the span says comes before what its maker says."""
     said = {**resource, **attributes}
-    found: dict[str, Any] = {column: _first(said, names)[:most] or None for column, (names, most) in _NAMES.items()}
+    found: dict[str, Any] = {column: _first(said, names)[:most] or None for column, (names, most) in _TEXTS.items()}
     execution = _first(said, _EXECUTIONS)
     whole = execution.isascii() and execution.isdigit() and len(execution) < 20
     found["execution_id"] = int(execution) if whole and int(execution) <= EXECUTION_MOST else None

@@ -14,7 +14,7 @@ from ..models import Status
 from ..records import EXECUTION, JOB, MODEL, REGION, Record
 from ..services import CONTAINER, SERVICES
 from ..spans import Subject
-from .belonging import columns_said, pass_down, text_of
+from .belonging import NAMES, columns_said, pass_down, text_of
 from .outcomes import outcome
 from .values import ATTRIBUTES, ITEMS, Values
 
@@ -71,12 +71,13 @@ def _spans(request: ExportTraceServiceRequest, values: Values) -> Iterator[tuple
 
 
 def _short(resource: dict[str, Any]) -> dict[str, Any]:
-    """It is kept with each of the spans: what a name and a version take, and no more."""
+    """It is kept with each of the spans: a name, a version, whatever is not too long for that; first what columns take."""
     kept, left = {}, RESOURCE_BYTES
-    for key, value in sorted(resource.items(), key=lambda item: item[0] != SERVICE):
-        left -= len(key) + len(str(value))
-        if left >= 0:
+    for key, value in sorted(resource.items(), key=lambda item: item[0] not in (SERVICE, *NAMES)):
+        size = len(key) + len(str(value))
+        if size <= left:
             kept[key] = value
+            left -= size
     return kept
 
 

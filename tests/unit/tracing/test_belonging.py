@@ -41,6 +41,14 @@ def test_the_names_of_other_systems_are_known(said: dict[str, Any]) -> None:
     assert of(record(span(said))) == ("j", 7, "m", "r")
 
 
+def test_a_resource_that_has_much_to_say_loses_what_is_long_and_not_what_it_is_of() -> None:
+    line = {"process.command_line": "java " + "x" * 5000, **{f"a{n}": "y" * 300 for n in range(20)}}
+    found = record(span(), **line, service__name="late", **ALL, host__name="h1")
+    assert (found.service, of(found)) == ("late", ("j", 7, "m", "r"))
+    kept = found.metadata["resource"]
+    assert "process.command_line" not in kept and {"a0", "execution_id"} < kept.keys()
+
+
 def test_what_the_top_says_is_so_for_all_below_in_whatever_order_they_come() -> None:
     found = taken(numbered(3, 2), numbered(2, 1), numbered(1, **ALL), numbered(4, 3))
     assert set(each(found).values()) == {("j", 7, "m", "r")}

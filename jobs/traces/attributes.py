@@ -24,7 +24,7 @@ IDS_AT_ONCE = 500
 
 def attributes(attempts: Sequence[Attempt]) -> list[dict[str, str]]:
     """Of each in turn. One that is not traced has fewer."""
-    told = _told_by_spans([attempt.pk for attempt in attempts])
+    told = _told_by_spans({attempt.pk: str(attempt.job_id) for attempt in attempts})
     return [_texts({**told.get(attempt.pk, {}), **_stored(attempt)}) for attempt in attempts]
 
 
@@ -48,14 +48,17 @@ def _stored(attempt: Attempt) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value not in (None, "")}
 
 
-def _told_by_spans(executions: Sequence[int]) -> Mapping[int, dict[str, Any]]:
+def _told_by_spans(jobs: Mapping[int, str]) -> Mapping[int, dict[str, Any]]:
+    """`jobs`: of each execution. Spans of other systems may have the number of one, and another job."""
     told: dict[int, dict[str, Any]] = defaultdict(dict)
+    executions = list(jobs)
     for start in range(0, len(executions), IDS_AT_ONCE):
         some = executions[start : start + IDS_AT_ONCE]
         spans = Span.objects.filter(execution_id__in=some, operation__in=OPERATIONS)
         # The program's own span comes behind that of the run: the node of a cluster is told by it, else it is the worker's.
-        for execution, region, metadata in spans.order_by("pk").values_list("execution_id", "region", "metadata"):
-            if execution is not None:
+        found = spans.order_by("pk").values_list("execution_id", "job_id", "region", "metadata")
+        for execution, job, region, metadata in found:
+            if execution is not None and jobs[execution] == job:
                 told[execution] |= _of_span(region, metadata)
     return told
 

@@ -84,7 +84,12 @@ class TracesAskedSerializer(serializers.Serializer[Any]):
     operation = serializers.CharField(max_length=100, required=False)
     job = serializers.UUIDField(required=False)
     execution = serializers.IntegerField(min_value=1, max_value=EXECUTION_MOST, required=False)
-    days = serializers.IntegerField(min_value=1, max_value=DAYS_MOST, default=DAYS, help_text="So far back.")
+    days = serializers.IntegerField(
+        min_value=1,
+        max_value=DAYS_MOST,
+        required=False,
+        help_text=f"So far back; {DAYS} when left out, and of a job or an execution all there is.",
+    )
     limit = serializers.IntegerField(min_value=1, max_value=LIMIT_MOST, default=LIMIT)
 
 

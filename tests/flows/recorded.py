@@ -1,13 +1,14 @@
 """Traces as other systems send them over OTLP: the JSON of a request each, in the spellings and with the habits of its sender.
 
-`at` and lengths are seconds after one moment. What a trace is of stands where that system would say it.
+`at` and lengths are seconds after one moment, three weeks ago. What a trace is of stands where that system would say it.
 """
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-BEGAN = 1_781_000_000
+BEGAN = int(time.time()) - 21 * 86_400
 Json = dict[str, Any]
 
 

@@ -12,9 +12,11 @@ from django.conf import LazySettings
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
+from jobs.traces.attributes import attributes
 from tests.flows import recorded
-from tests.flows.conftest import client_of
-from tests.flows.test_trace_questions import cause, diagnosis, similar
+from tests.flows.conftest import client_of, make_attempt
+from tests.flows.test_trace_questions import cause, diagnosis, kept, kept_of, similar
+from tests.unit.tracing.traces import span
 from tracing import running
 from tracing.models import Span
 from tracing.otlp.reading import JSON, PROTOBUF, read
@@ -128,3 +130,24 @@ def test_the_same_trouble_of_last_week_is_the_most_similar(sender: APIClient) ->
     assert [(each.similar_execution_id, each.similarity_score, each.failure_point) for each in best] == [
         (1, 1.0, "ci: test")
     ]
+
+
+def test_another_systems_execution_says_nothing_of_where_our_attempt_of_that_number_ran() -> None:
+    attempt = make_attempt()
+    kept_of(attempt, span("run", 0, 1, metadata={"attributes": {"node": "ours"}}))
+    theirs = span("run", 0, 1, job_id="batch-9", metadata={"attributes": {"node": "theirs"}})
+    kept(theirs, execution=attempt.pk)
+    assert attributes([attempt])[0]["node"] == "ours"
+
+
+def test_what_is_asked_by_execution_is_found_however_long_ago_it_was(sender: APIClient) -> None:
+    """Of what is recorded, the times are those of then."""
+    feed(sender, recorded.build(EXECUTION))
+    for query, count in (
+        ("execution=4711", 1),
+        ("execution=4711&days=7", 0),
+        ("service=ci", 0),
+        ("service=ci&days=366", 1),
+    ):
+        found = sender.get(f"/api/v1/traces/?{query}").json()["results"]
+        assert [each["operation"] for each in found] == ["pipeline"] * count, query

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jobs.models import Attempt, Job
+from tracing.models import Span
 from tracing.questions.answers import find_similar_traces
 from tracing.questions.similar import SimilarTrace
 
@@ -32,8 +33,13 @@ def _shown(found: list[SimilarTrace], sight: Sight) -> Iterator[dict[str, Any]]:
 
 
 def _attempts(found: list[SimilarTrace], sight: Sight) -> Mapping[int, Attempt]:
+    """Without those whose number only another system's execution has."""
     ids = [each.similar_execution_id for each in found]
-    return Attempt.objects.filter(job__in=sight.jobs).select_related("job").in_bulk(ids)
+    known = Attempt.objects.filter(job__in=sight.jobs).select_related("job").in_bulk(ids)
+    jobs = {str(attempt.job_id) for attempt in known.values()}
+    spans = Span.objects.filter(execution_id__in=known, job_id__in=jobs).order_by()
+    traced = set(spans.values_list("execution_id", "job_id").distinct())
+    return {pk: attempt for pk, attempt in known.items() if (pk, str(attempt.job_id)) in traced}
 
 
 def _run(each: SimilarTrace) -> dict[str, Any]:

@@ -133,6 +133,18 @@ def test_others_runs_are_not_similar_ones(alice: User, bob: User) -> None:
         assert client_of(alice).get(f"/api/v1/jobs/{mine.job_id}/{what}/").status_code == 404
 
 
+def test_another_systems_execution_is_not_taken_for_the_run_that_has_its_number(alice: User, root: User) -> None:
+    mine, untraced = ended(alice, failed=True), ended(alice, failed=True)
+    traced(mine.job)
+    theirs = Span.objects.filter(execution_id=mine.pk, operation="execute").get()
+    theirs.pk, theirs.execution_id, theirs.job_id = None, untraced.pk, "batch-9"
+    theirs.save()
+    path = f"/api/v1/jobs/{mine.job_id}/similar/"
+    assert client_of(alice).get(path).json()["results"] == []
+    (found,) = client_of(root).get(path).json()["results"]
+    assert (found["execution_id"], found["job_id"]) == (untraced.pk, None)
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=51", "limit=x", "limit=%00", "attempt=-1", "q=1"])
 def test_similar_runs_are_asked_for_rightly_or_not_at_all(api: APIClient, alice: User, query: str) -> None:
     answer = api.get(f"/api/v1/jobs/{make_job(alice).pk}/similar/?{query}")

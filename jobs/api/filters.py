@@ -19,7 +19,7 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
 from jobs.models import Job, JobQuerySet
-from jobs.spec import FIRST_YEAR, LAST_YEAR
+from jobs.spec import FIRST_YEAR, LAST_YEAR, RUNTIMES
 from jobs.states import JobState
 from jobs.verdicts import KIND_OF
 
@@ -67,7 +67,7 @@ class JobFilter(django_filters.FilterSet):
     project = django_filters.CharFilter(field_name="project__name")
     name = django_filters.CharFilter(field_name="name")
     label = django_filters.CharFilter(method="with_labels")
-    runtime = django_filters.ChoiceFilter(choices=[(name, name) for name in ("docker", "process")], method="on_runtime")
+    runtime = django_filters.ChoiceFilter(choices=[(name, name) for name in RUNTIMES], method="on_runtime")
     worker = django_filters.CharFilter(method="on_worker")
     verdict = django_filters.ChoiceFilter(choices=[(code, code) for code in KIND_OF], field_name="verdict_code")
     created_after = MomentFilter(field_name="created_at", lookup_expr="gte")

@@ -12,6 +12,7 @@ from rest_framework.exceptions import ParseError
 
 from jobs.api.filters import JobFilter
 from jobs.models import Job
+from jobs.spec import RUNTIMES
 from jobs.states import JobState
 
 from .command import USAGE
@@ -25,7 +26,7 @@ def add_filters(parser: ArgumentParser) -> None:
     parser.add_argument("--label", action="append", metavar="K=V", help="repeatable: all must match")
     parser.add_argument("--project")
     parser.add_argument("--name", help="exactly this name")
-    parser.add_argument("--runtime", metavar="RUNTIME", help="docker or process")
+    parser.add_argument("--runtime", metavar="RUNTIME", help=f"one of {', '.join(RUNTIMES)}")
     parser.add_argument("--worker", help="that ran it, or runs it")
     parser.add_argument("--verdict", metavar="CODE", help="e.g. exit_code, oom_killed, timeout_run")
     parser.add_argument("--created-after", metavar="TIME", help="like 2030-01-31T08:00:00Z")

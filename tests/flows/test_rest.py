@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 
 from jobs.models import Job, Project
 from jobs.services import cancel
+from jobs.spec import RUNTIMES
 from jobs.volumes import Allowed
 
 from .conftest import client_of, make_attempt, make_job
@@ -152,6 +153,13 @@ def test_lists_are_paged_newest_first_and_filtered(api: APIClient, alice: User) 
     assert names(verdict="cancelled") == ["job-0"]
     assert names(ordering="created_at")[0] == "job-0"
     assert names(project="default", created_after="2099-01-01T00:00:00Z") == []
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_jobs_are_found_by_every_runtime_there_is(api: APIClient, alice: User, runtime: str) -> None:
+    for name in RUNTIMES:
+        make_job(alice, name=name, runtime=name)
+    assert [job["name"] for job in api.get(JOBS, {"runtime": runtime}).json()["results"]] == [runtime]
 
 
 @pytest.mark.parametrize(

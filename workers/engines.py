@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -109,5 +110,5 @@ def as_json(name: str, engine: Engine) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> Engine:
-    fields = {key: value for key, value in data.items() if key not in ("name", "detail")}
-    return Engine(**fields)
+    """What else is said of it there, as `strays`, is no part of it."""
+    return Engine(**{field.name: data[field.name] for field in fields(Engine) if field.name in data})

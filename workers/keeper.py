@@ -31,7 +31,7 @@ from .patience import DATABASE_TROUBLE
 from .reconcile import reconcile
 from .removing import remove_container
 from .runner import Run
-from .sweeping import TooManyStrays, sweep
+from .sweeping import sweep_and_note
 
 log = logging.getLogger(__name__)
 VERSION = "0.1.0"
@@ -235,10 +235,7 @@ class Keeper(threading.Thread):
             return
         self._sweep_at = time.monotonic() + SWEEP_SECONDS
         for name in self.engines:
-            try:
-                sweep(driver(name))
-            except (Unavailable, TooManyStrays) as error:
-                log.warning("strays on %s stay for now: %s", name, error)
+            sweep_and_note(self.worker, self.boot, name, driver(name))
 
     def _remove(self, attempt: Attempt, engine: str) -> None:
         try:

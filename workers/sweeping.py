@@ -18,16 +18,25 @@ from jobs.models import Attempt, installation_key
 from jobs.moves import record
 from jobs.states import ACTIVE_ATTEMPT
 
-from .drivers.protocol import LABEL_ATTEMPT, LABEL_JOB, Driver, Observation, Phase
+from .drivers.protocol import LABEL_ATTEMPT, LABEL_JOB, Driver, Observation, Phase, Unavailable
+from .models import Worker
 
 log = logging.getLogger(__name__)
 YOUNG = timedelta(seconds=60)
 MOST_OF = 0.5
 FEW = 20
+NO_ATTEMPT = "no such attempt"
 
 
 class TooManyStrays(Exception):
-    """More than half of many containers look like strays: more likely the database is an old one."""
+    """More than half of many containers look like strays: more likely the database is an old one.
+
+    `unknown`: how many have no attempt at all, so that nothing in the database tells of them.
+    """
+
+    def __init__(self, text: str, unknown: int) -> None:
+        super().__init__(text)
+        self.unknown = unknown
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,8 @@ def find_strays(driver: Driver, *, force: bool = False) -> list[Stray]:
     running = sum(seen.phase is Phase.RUNNING for seen in listed)
     doomed = sum(stray.seen.phase is Phase.RUNNING for stray in strays)
     if not force and doomed > max(FEW, MOST_OF * running):
-        raise TooManyStrays(f"{doomed} of {running} running containers have no live attempt: nothing is removed")
+        text = f"{doomed} of {running} running containers have no live attempt: nothing is removed"
+        raise TooManyStrays(text, sum(stray.why == NO_ATTEMPT for stray in strays))
     return strays
 
 
@@ -56,6 +66,23 @@ def sweep(driver: Driver, *, force: bool = False) -> list[Stray]:
         log.warning("removed stray %s: %s", stray.seen.handle.name, stray.why)
         _note(stray.seen)
     return strays
+
+
+def sweep_and_note(worker: str, boot: str, engine: str, driver: Driver) -> None:
+    """A run worker's round on one of its engines, by name. What stays for now is noted in its row: `/metrics` tells of it."""
+    try:
+        sweep(driver)
+        left = 0
+    except Unavailable as error:
+        log.warning("strays on %s stay for now: %s", engine, error)
+        return
+    except TooManyStrays as error:
+        log.warning("strays on %s stay for now: %s", engine, error)
+        left = error.unknown
+    row = Worker.objects.filter(name=worker, boot=boot).first()
+    if row is not None and left != next((one.get("strays", 0) for one in row.engines if one["name"] == engine), left):
+        noted = [{**one, "strays": left} if one["name"] == engine else one for one in row.engines]
+        Worker.objects.filter(pk=row.pk, boot=boot).update(engines=noted)
 
 
 def _live_attempts() -> set[tuple[str, str]]:
@@ -70,7 +97,7 @@ def _why_stray(seen: Observation, tracked: Iterable[tuple[str, str]]) -> str:
         return ""
     attempt = _attempt_of(*mine)
     if attempt is None:
-        return "no such attempt"
+        return NO_ATTEMPT
     # It may have come to life since the first look.
     return f"its attempt is {attempt.state}" if attempt.is_final else ""
 

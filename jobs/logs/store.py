@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -18,10 +19,12 @@ from jobs.models import Attempt, LogChunk
 
 from . import capping
 from .block import Block
+from .delivery import NONE, Delays, delayed, delays_of
 from .gaps import Gap, Gaps, added, cut_of
 from .squeezing import expand, squeeze
 
 CHUNK_BYTES = 1024 * 1024
+POSITION = ("log_lines", "log_bytes", "log_cursor", "log_gaps", "log_delays")
 _lock = threading.Lock()
 CHUNKS_OF_MOST = 16  # what is cut goes by whole chunks: of all that is kept a chunk is to be so small a share
 
@@ -34,18 +37,20 @@ class Fenced(Exception):
 class Position:
     """Where the log ends, the runtime's cursor there ("" before the first line), and what is missing before it.
 
-    `lines` and `bytes` count all that was ever stored, what was cut out of the middle too.
+    `lines` and `bytes` count all that was ever stored, what was cut out of the middle too; `delays` are of those lines.
     """
 
     lines: int = 0
     bytes: int = 0
     cursor: str = ""
     gaps: Gaps = ()
+    delays: Delays = NONE
 
 
 def position(attempt: Attempt) -> Position:
     gaps = tuple(Gap.of(one) for one in attempt.log_gaps)
-    return Position(attempt.log_lines, attempt.log_bytes, attempt.log_cursor, gaps)
+    delays = delays_of(attempt.log_delays)
+    return Position(attempt.log_lines, attempt.log_bytes, attempt.log_cursor, gaps, delays)
 
 
 def append(
@@ -64,11 +69,14 @@ def append(
     missing = at.gaps
     for gap in gaps:
         missing = added(missing, gap)
-    end = Position(at.lines + block.lines, at.bytes + len(block.data), cursor, missing)
+    end = Position(at.lines + block.lines, at.bytes + len(block.data), cursor, missing, at.delays)
     chunks = _chunks(attempt.pk, at, block)  # compressed before the transaction: SQLite has one writer
     with _turn(), transaction.atomic():
+        # In here, as waiting for the database is part of it.
+        end = replace(end, delays=delayed(at.delays, block, time.time_ns())) if block.lines else end
         ours = Attempt.objects.filter(pk=attempt.pk, fence=fence, log_lines=at.lines, log_sealed_at=None)
-        if not ours.update(log_cursor=cursor, log_lines=end.lines, log_bytes=end.bytes, **_changed(at.gaps, missing)):
+        facts = {"log_cursor": cursor, "log_lines": end.lines, "log_bytes": end.bytes, "log_delays": end.delays}
+        if not ours.update(**facts, **_changed(at.gaps, missing)):
             raise Fenced
         LogChunk.objects.bulk_create(chunks)
         end = _capped(attempt.pk, end)
@@ -98,7 +106,7 @@ def _capped(attempt_id: int, end: Position) -> Position:
     gaps = capping.cut(attempt_id, end.gaps, end.lines, end.bytes, settings.TOWLINE.TOWLINE_LOG_BYTES_MOST)
     if changed := _changed(end.gaps, gaps):
         Attempt.objects.filter(pk=attempt_id).update(**changed)
-    return Position(end.lines, end.bytes, end.cursor, gaps)
+    return replace(end, gaps=gaps)
 
 
 def _changed(before: Gaps, now: Gaps) -> dict[str, object]:
@@ -126,7 +134,7 @@ def sealing(attempt: Attempt, tally: Tally | None = None) -> tuple[int, dict[str
 
     With a `tally` of all lines nothing is read, unless the middle was cut out. A log with gaps is not complete.
     """
-    end = position(Attempt.objects.only("log_lines", "log_bytes", "log_cursor", "log_gaps").get(pk=attempt.pk))
+    end = position(Attempt.objects.only(*POSITION).get(pk=attempt.pk))
     whole = tally is not None and tally.lines == end.lines and cut_of(end.gaps) is None
     sha256 = tally.sha256 if tally is not None and whole else _read_digest(attempt.pk)
     incomplete = {"log_complete": False} if end.gaps else {}

@@ -65,6 +65,7 @@ class Attempt(Stamped):
     log_sealed_at = models.DateTimeField(null=True, blank=True)
     log_complete = models.BooleanField(default=True)
     log_gaps = models.JSONField(default=list, blank=True, help_text="See `jobs.logs.gaps`.")
+    log_delays = models.JSONField(null=True, blank=True, help_text="How late it was stored. See `jobs.logs.delivery`.")
     # Where the sealed log lies once its chunks are gone from the database. See `jobs.logs.kept`.
     log_object = models.CharField(max_length=300, blank=True, help_text="Its name in the log storage.")
     log_object_bytes = models.PositiveBigIntegerField(default=0, help_text="Compressed, with its index.")

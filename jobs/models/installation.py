@@ -14,6 +14,7 @@ class Installation(Stamped):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     key = models.CharField(max_length=16, unique=True, editable=False)
+    sums = models.JSONField(null=True, editable=False, help_text="Of the past, and up to where. See `towline.metrics`.")
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_installation")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 
-from django.db.models import F
+from django.db.models import F, Sum
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
@@ -71,6 +71,7 @@ def test_three_jobs_are_three_more() -> None:
     cancel(make_job(run_at=(timezone.now() + timedelta(hours=1)).isoformat()), "alice")
     grown = since(before)
     assert grown.pop(("towline_log_bytes_total",)) > 0
+    assert grown.pop(("towline_worker_events_processed_total",)) == Event.objects.exclude(attempt=None).count() > 0
     assert grown == {
         ("towline_jobs_submitted_total",): 3,
         finished("succeeded"): 1,
@@ -80,6 +81,7 @@ def test_three_jobs_are_three_more() -> None:
         ("towline_job_run_seconds_count",): 2,
         ("towline_job_overhead_seconds_count",): 2,
         ("towline_log_lines_total",): 7,
+        ("towline_log_delivery_seconds_count",): 7,
     }
 
 
@@ -111,8 +113,9 @@ def test_who_has_counted_for_long_and_who_begins_now_tell_the_same() -> None:
         attempts_told = [family.samples for family in attempts.families(Budget(ENOUGH))]
         assert attempts_told == [family.samples for family in Ended().families(Budget(ENOUGH))]
         assert [sample.value for samples in attempts_told for sample in samples if sample.name.endswith("_count")] == [
-            2 * round_of + 2
-        ] * 3
+            *[2 * round_of + 2] * 3,
+            Attempt.objects.aggregate(lines=Sum("log_lines"))["lines"],
+        ]
     counts = happenings.counts(Budget(ENOUGH))
     assert counts is not None
     assert (counts["submitted", ""], counts["succeeded", ""], counts["failed", "exit_code"]) == (6, 5, 1)

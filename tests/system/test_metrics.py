@@ -12,6 +12,7 @@ from tests.stack import RunningStack, eventually
 
 COUNTED = ("_total", "_count")
 ALL = {"towline_jobs_submitted_total", "towline_job_run_seconds_count"}
+ENTRIES_AT_LEAST = 4  # of one attempt: assigned, starting, running, and its end
 Figures = dict[tuple[str, ...], float]
 
 
@@ -34,7 +35,8 @@ def _told(stack: RunningStack) -> Figures:
 
 def grown(stack: RunningStack, before: Figures) -> Figures:
     found = {key: value - before.get(key, 0) for key, value in told(stack).items()}
-    return {key: value for key, value in found.items() if value and "spans" not in key[0]}
+    # How many spans and entries of time-lines there are is no matter of jobs alone.
+    return {key: value for key, value in found.items() if value and "spans" not in key[0] and "events" not in key[0]}
 
 
 def test_three_jobs_are_three_more_also_of_a_web_process_started_anew(stack: RunningStack) -> None:
@@ -50,6 +52,7 @@ def test_three_jobs_are_three_more_also_of_a_web_process_started_anew(stack: Run
         ("towline_job_overhead_seconds_count",): 3,
         ("towline_containers_removed_total",): 3,
         ("towline_log_lines_total",): 3,
+        ("towline_log_delivery_seconds_count",): 3,
         ("towline_log_bytes_total",): 6,
     }
     eventually(lambda: grown(stack, before) == expected)
@@ -57,6 +60,8 @@ def test_three_jobs_are_three_more_also_of_a_web_process_started_anew(stack: Run
     os.kill(web, signal.SIGKILL)
     eventually(lambda: _answers(stack) and stack.pid_of("web") != web)
     assert grown(stack, before) == expected
+    events = ("towline_worker_events_processed_total",)
+    assert told(stack)[events] - before[events] >= 3 * ENTRIES_AT_LEAST
 
 
 def _answers(stack: RunningStack) -> bool:

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import accumulate
+from typing import Any
 
 from prometheus_client.core import Exemplar, HistogramMetricFamily
 
@@ -19,6 +20,20 @@ class Buckets:
         self.total = 0.0
         self._newest: dict[int, tuple[str, float, datetime]] = {}
 
+    @classmethod
+    def of(cls, bounds: Sequence[float], kept: dict[str, Any]) -> Buckets:
+        """From what `as_json` gave."""
+        made = cls(bounds)
+        made.counts, made.total = list(kept["counts"]), kept["total"]
+        made._newest = {
+            place: (parent, value, datetime.fromisoformat(at)) for place, parent, value, at in kept["newest"]
+        }
+        return made
+
+    def as_json(self) -> dict[str, Any]:
+        newest = [(place, parent, value, at.isoformat()) for place, (parent, value, at) in self._newest.items()]
+        return {"counts": self.counts, "total": self.total, "newest": newest}
+
     def add(self, value: float, at: datetime, traceparent: str) -> None:
         """Later ones come later."""
         place = bisect_left(self.bounds, value)
@@ -26,6 +41,11 @@ class Buckets:
         self.total += value
         if traceparent:
             self._newest[place] = (traceparent, value, at)
+
+    def add_counted(self, counts: Sequence[int], total: float) -> None:
+        """What was counted elsewhere, in the same buckets."""
+        self.counts = [a + b for a, b in zip(self.counts, counts, strict=True)]
+        self.total += total
 
     def copy(self) -> Buckets:
         made = Buckets(self.bounds)

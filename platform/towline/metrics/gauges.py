@@ -7,14 +7,21 @@ from collections.abc import Iterator
 from django.db.models import Count
 from prometheus_client.core import GaugeMetricFamily
 
+from jobs.clock import Now
 from jobs.models import WAITING_REASONS, Attempt, Job
-from jobs.states import ACTIVE_ATTEMPT, JobState
+from jobs.states import ACTIVE_ATTEMPT, FINAL_ATTEMPT, JobState
 from workers.models import Worker, WorkerState
+from workers.sweeping import YOUNG
+
+REACH = (WorkerState.ONLINE, WorkerState.SUSPECT, WorkerState.DRAINING)
 
 
 def gauges() -> Iterator[GaugeMetricFamily]:
     yield from _jobs()
-    yield from _workers()
+    workers = list(Worker.objects.with_clock())
+    yield from _workers(workers)
+    text = "Containers that no live attempt stands behind, a minute later still not known to be gone."
+    yield GaugeMetricFamily("towline_containers_stray", text, value=_strays(workers))
 
 
 def _jobs() -> Iterator[GaugeMetricFamily]:
@@ -35,8 +42,7 @@ def _jobs() -> Iterator[GaugeMetricFamily]:
         yield GaugeMetricFamily(name, text, value=sum(n for found, _, n in counted if found == state))
 
 
-def _workers() -> Iterator[GaugeMetricFamily]:
-    rows = list(Worker.objects.with_clock())
+def _workers(rows: list[Worker]) -> Iterator[GaugeMetricFamily]:
     held = Attempt.objects.filter(state__in=ACTIVE_ATTEMPT).order_by()
     busy = dict(held.values_list("worker").annotate(attempts=Count("pk")))
     states = GaugeMetricFamily("towline_workers", "Run workers, by state.", labels=["state"])
@@ -49,3 +55,15 @@ def _workers() -> Iterator[GaugeMetricFamily]:
     slots.add_metric(["used"], used)
     slots.add_metric(["free"], sum(row.slots for row in online) - used)
     yield slots
+
+
+def _strays(workers: list[Worker]) -> int:
+    """On engines that somebody reaches: of attempts that are over, and what the last sweep found and left."""
+    engines = [engine for worker in workers if worker.state in REACH for engine in worker.engines]
+    found = {engine["id"]: 0 for engine in engines}
+    for engine in engines:
+        found[engine["id"]] = max(found[engine["id"]], engine.get("strays", 0))
+    left = Attempt.objects.filter(
+        engine__in=found, state__in=FINAL_ATTEMPT, claimed_at__isnull=False, removed_at=None
+    ).filter(finished_at__lt=Now() - YOUNG)
+    return sum(found.values()) + left.count()

@@ -13,13 +13,13 @@ from jobs.models import Installation
 # A row has the time at which its statement began, and is seen when its transaction is over: no statement is let run for
 # more than a minute, no transaction idle for more than 20 seconds.
 SETTLED_AFTER = timedelta(minutes=5)
-PATIENCE_SECONDS = 0.4
+PATIENCE_SECONDS = 2.0  # Prometheus waits for ten
 
 
 class Budget:
     """Of one scrape: a batch of each kind it takes in any case.
 
-    A process that has just begun, where much is kept, needs several scrapes until it has caught up.
+    Only of a past that no process has summed up yet, as after an upgrade, it needs several until it has caught up.
     """
 
     def __init__(self, seconds: float = PATIENCE_SECONDS) -> None:

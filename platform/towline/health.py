@@ -1,4 +1,6 @@
-"""Is the web process alive, and is it of use? Live asks nobody; ready asks what it needs and names what fails."""
+"""Is the web process alive, and is it of use? Live asks nobody; ready asks all parts and names what fails; serving asks only
+what web can't answer without. Jobs are submitted, found and run without Redis and a broker, only more slowly.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,21 @@ def live(request: HttpRequest) -> JsonResponse:
 
 
 def ready(request: HttpRequest) -> JsonResponse:
-    """200 when all parts answer, else 503; `parts` says which and why."""
-    parts = {name: _complaint(ask) for name, ask in PARTS.items()}
-    fine = not any(parts.values())
-    body = {"status": "ok" if fine else "failing", "parts": {name: text or "ok" for name, text in parts.items()}}
-    return JsonResponse(body, status=200 if fine else 503)
+    """200 when all parts answer, else 503; `parts` says which and why. `degraded`: web serves on without those."""
+    return _answer(PARTS)
+
+
+def serving(request: HttpRequest) -> JsonResponse:
+    """For whoever sends requests to web: 503 only without a part that each request takes."""
+    return _answer(NEEDED)
+
+
+def _answer(asked: dict[str, Callable[[], None]]) -> JsonResponse:
+    parts = {name: _complaint(ask) for name, ask in asked.items()}
+    failing = {name for name, complaint in parts.items() if complaint}
+    status = "failing" if failing & NEEDED.keys() else "degraded" if failing else "ok"
+    body = {"status": status, "parts": {name: text or "ok" for name, text in parts.items()}}
+    return JsonResponse(body, status=503 if failing else 200)
 
 
 def _complaint(ask: Callable[[], None]) -> str:
@@ -59,9 +71,5 @@ def broker() -> None:
         link.ensure_connection(max_retries=1, interval_start=0, timeout=2)
 
 
-PARTS: dict[str, Callable[[], None]] = {
-    "database": database,
-    "migrations": migrations,
-    "redis": redis_server,
-    "broker": broker,
-}
+NEEDED: dict[str, Callable[[], None]] = {"database": database, "migrations": migrations}
+PARTS = {**NEEDED, "redis": redis_server, "broker": broker}

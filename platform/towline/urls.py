@@ -23,6 +23,7 @@ urlpatterns = [
     path("v1/traces", otlp.Traces.as_view(schema=None)),  # where exporters send that are told no more than the host
     path("healthz/live", health.live),
     path("healthz/ready", health.ready),
+    path("healthz/serving", health.serving),
     path("metrics", metrics.metrics),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

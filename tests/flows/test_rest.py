@@ -221,8 +221,22 @@ def test_a_full_queue_says_so(api: APIClient, settings: Any) -> None:
 def test_live_needs_no_login_and_ready_names_what_fails(api: APIClient) -> None:
     assert APIClient().get("/healthz/live").status_code == 200
     answer = APIClient().get("/healthz/ready")
-    parts = json.loads(answer.content)["parts"]
-    assert (answer.status_code, parts["database"], parts["redis"] != "ok") == (503, "ok", True)
+    told = json.loads(answer.content)
+    parts = told["parts"]
+    assert (answer.status_code, told["status"], parts["database"], parts["redis"] != "ok") == (
+        503,
+        "degraded",
+        "ok",
+        True,
+    )
+
+
+def test_without_redis_web_still_serves() -> None:
+    answer = APIClient().get("/healthz/serving")
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"status": "ok", "parts": {"database": "ok", "migrations": "ok"}},
+    )
 
 
 def test_a_member_sees_all_jobs_of_the_project_and_each_once(api: APIClient, alice: User, bob: User) -> None:

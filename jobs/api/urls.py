@@ -20,6 +20,7 @@ urlpatterns = [
     path("jobs/<uuid:pk>/wait/", views.JobWait.as_view(), name="job-wait"),
     path("jobs/<uuid:pk>/cancel/", views.JobCancel.as_view(), name="job-cancel"),
     path("jobs/<uuid:pk>/retry/", views.JobRetry.as_view(), name="job-retry"),
+    path("jobs/<uuid:pk>/clone/", views.JobClone.as_view(), name="job-clone"),
     path("jobs/<uuid:pk>/logs/", logs.JobLogs.as_view(), name="job-logs"),
     path("jobs/<uuid:pk>/usage/", usage.JobUsage.as_view(), name="job-usage"),
     path("jobs/<uuid:pk>/export/", exporting.JobExport.as_view(), name="job-export"),

@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import generics, status
 from rest_framework.exceptions import PermissionDenied, ValidationError
@@ -21,6 +22,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from jobs.cloning import merged
 from jobs.logs.watch import End, joined
 from jobs.looks import look
 from jobs.models import Attempt, Event, Job, JobQuerySet
@@ -34,6 +36,8 @@ from .serializers import AttemptSerializer, EventSerializer, JobSerializer, Prob
 
 WAIT_SECONDS_MOST = 300.0
 PROBLEM = OpenApiResponse(ProblemSerializer, description="A problem document.")
+IDEMPOTENCY_KEY = OpenApiParameter("Idempotency-Key", str, "header", description="The same again: the first job.")
+SUBMITTED = {201: JobSerializer, 200: JobSerializer, 400: PROBLEM, 409: PROBLEM, 413: PROBLEM, 429: PROBLEM}
 
 
 class VisibleJobs(generics.GenericAPIView[Job]):
@@ -58,19 +62,10 @@ class Jobs(VisibleJobs, generics.ListAPIView[Job]):
     def paginate_queryset(self, queryset: Any) -> list[Any] | None:
         return explained(super().paginate_queryset(queryset) or [])
 
-    @extend_schema(
-        request=JobSpec,
-        parameters=[OpenApiParameter("Idempotency-Key", str, "header", description="The same again: the first job.")],
-        responses={201: JobSerializer, 200: JobSerializer, 400: PROBLEM, 409: PROBLEM, 413: PROBLEM, 429: PROBLEM},
-    )
+    @extend_schema(request=JobSpec, parameters=[IDEMPOTENCY_KEY], responses=SUBMITTED)
     def post(self, request: Request) -> Response:
         """Submit a job."""
-        job, created = submit(
-            parse_spec(json_object(request)), acting_user(request), idempotency_key=_idempotency_key(request)
-        )
-        body = JobSerializer(job, context={"request": request}).data
-        headers = {"Location": body["links"]["self"], **({} if created else {"Idempotent-Replay": "true"})}
-        return Response(body, status.HTTP_201_CREATED if created else status.HTTP_200_OK, headers=headers)
+        return _submitted(request, json_object(request))
 
 
 class JobDetail(VisibleJobs, generics.RetrieveAPIView[Job]):
@@ -103,6 +98,15 @@ class JobRetry(VisibleJobs):
             raise PermissionDenied("You may see this job but not try it again: ask its owner.")
         retry(job, acting_user(request).get_username())
         return Response(self.get_serializer(self.get_object()).data, status.HTTP_202_ACCEPTED)
+
+
+class JobClone(VisibleJobs):
+    serializer_class = JobSerializer
+
+    @extend_schema(request=OpenApiTypes.OBJECT, parameters=[IDEMPOTENCY_KEY], responses=SUBMITTED)
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Submit a new job from this one's spec, changed by the body as a JSON Merge Patch: null is a field's default."""
+        return _submitted(request, merged(self.get_object().spec, json_object(request)))
 
 
 class JobWait(VisibleJobs):
@@ -163,6 +167,13 @@ class JobEvents(generics.ListAPIView[Event]):
 
     def get_queryset(self) -> QuerySet[Event]:
         return visible_job(self).events.select_related("attempt")
+
+
+def _submitted(request: Request, data: dict[str, Any]) -> Response:
+    job, created = submit(parse_spec(data), acting_user(request), idempotency_key=_idempotency_key(request))
+    body = JobSerializer(job, context={"request": request}).data
+    headers = {"Location": body["links"]["self"], **({} if created else {"Idempotent-Replay": "true"})}
+    return Response(body, status.HTTP_201_CREATED if created else status.HTTP_200_OK, headers=headers)
 
 
 def visible_job(view: APIView) -> Job:

@@ -60,13 +60,22 @@ def test_the_pipelines_of_the_collector_are_made_of_what_it_has() -> None:
             assert set(names) <= set(collector[kind])
 
 
+def test_web_answers_to_the_name_by_which_prometheus_asks_it() -> None:
+    allowed = read("compose.yaml")["services"]["web"]["environment"]["TOWLINE_ALLOWED_HOSTS"]
+    assert allowed.rpartition(",")[2] == "web"  # behind whatever the operator names
+
+
 def test_prometheus_asks_where_somebody_answers_and_its_alerts_know_what_is_measured() -> None:
     asked = {
         each["job_name"]: each["static_configs"][0]["targets"] for each in read("prometheus.yaml")["scrape_configs"]
     }
     port = read("collector.yaml")["exporters"]["prometheus"]["endpoint"].rpartition(":")[2]
-    assert asked == {"collector": [f"collector:{port}"], "flower": ["flower:5555"]}
-    known = {"httpcheck", "redis", "postgresql"} & set(read("collector.yaml")["receivers"]) | {"flower", "up"}
+    assert asked == {"towline": ["web:8000"], "collector": [f"collector:{port}"], "flower": ["flower:5555"]}
+    known = {"httpcheck", "redis", "postgresql"} & set(read("collector.yaml")["receivers"]) | {
+        "towline",
+        "flower",
+        "up",
+    }
     for rule in read("alerts.yaml")["groups"][0]["rules"]:
         names = set(re.findall(r"\b([a-z]+_[a-z_]+)\b(?! *[(\"=])", rule["expr"])) - {
             "max_over_time",

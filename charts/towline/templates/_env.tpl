@@ -44,7 +44,7 @@
 {{- if has $name $ours }}
 {{- fail (printf "settings.%s: the chart sets this one itself, by a value of its own. See README.md." $name) }}
 {{- end }}
-{{- with get $root.Values.settings $name | toString }}
+{{- with include "towline.text" (get $root.Values.settings $name) }}
 - {name: {{ $name }}, value: {{ . | quote }}}
 {{- end }}
 {{- end }}
@@ -59,14 +59,14 @@ TOWLINE_ALLOWED_HOSTS: {{ include "towline.allowedHosts" . | quote }}
 TOWLINE_HTTPS: {{ .Values.https | quote }}
 TOWLINE_LOG_LEVEL: {{ .Values.logLevel | quote }}
 TOWLINE_LOG_FORMAT: {{ .Values.logFormat | quote }}
-TOWLINE_ADOPTION_GRACE_SECONDS: {{ .Values.adoptionGraceSeconds | toString | quote }}
+TOWLINE_ADOPTION_GRACE_SECONDS: {{ include "towline.text" .Values.adoptionGraceSeconds | quote }}
 TOWLINE_FLOWER_URL: {{ include "towline.flowerUrl" . | quote }}
 TOWLINE_LOG_STORAGE: {{ include "towline.logStorage" . | quote }}
 ENABLE_DB_TRACING: {{ .Values.tracing.enabled | quote }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ .Values.tracing.otlpEndpoint | quote }}
 {{- with .Values.jobs }}
 TOWLINE_KUBERNETES_NAMESPACE: {{ .namespace | quote }}
-TOWLINE_KUBERNETES_RUN_AS: {{ .runAs | toString | quote }}
+TOWLINE_KUBERNETES_RUN_AS: {{ include "towline.text" .runAs | quote }}
 TOWLINE_KUBERNETES_TOLERATIONS: {{ (empty .tolerations | ternary "" (toJson .tolerations)) | quote }}
 TOWLINE_KUBERNETES_PRIORITY_CLASS: {{ .priorityClassName | quote }}
 TOWLINE_KUBERNETES_PULL_SECRETS: {{ join "," .pullSecrets | quote }}
@@ -76,10 +76,19 @@ TOWLINE_KUBERNETES_NAMESPACES: {{ include "towline.pairs" .projectNamespaces | q
 {{- end }}
 {{- end -}}
 
+{{/* A value as it was written: Helm reads numbers as floats, and would write 1000650000 as 1.00065e+09. */}}
+{{- define "towline.text" -}}
+{{- if and (kindIs "float64" .) (eq . (float64 (int64 .))) -}}
+{{ int64 . }}
+{{- else -}}
+{{ . }}
+{{- end -}}
+{{- end -}}
+
 {{- define "towline.pairs" -}}
 {{- $pairs := list -}}
 {{- range $key := keys . | sortAlpha -}}
-{{- $pairs = append $pairs (printf "%s=%v" $key (get $ $key)) -}}
+{{- $pairs = append $pairs (printf "%s=%s" $key (include "towline.text" (get $ $key))) -}}
 {{- end -}}
 {{- join "," $pairs -}}
 {{- end -}}

@@ -83,6 +83,18 @@ def test_names_stay_short_enough_whatever_the_release_is_called() -> None:
     assert all(len(name) <= 52 for name in names if name.endswith("-run") and not name.startswith("platform"))
 
 
+def test_a_number_of_a_value_arrives_as_it_was_written() -> None:
+    numbers = {"jobs": {"runAs": 1000650000}, "run": {"labels": {"rack": 20000000}}}
+    settings = {"TOWLINE_LOG_KEEP_BYTES": 10000000000, "TOWLINE_CPU_OVERCOMMIT": 1.5}
+    rendered = parsed(render({**values_of("minimal"), **numbers, "settings": settings}))
+    (workers,) = [each for each in rendered if each["kind"] == "StatefulSet"]
+    (container,) = workers["spec"]["template"]["spec"]["containers"]
+    told = {each["name"]: each.get("value") for each in container["env"]}
+    assert told["TOWLINE_KUBERNETES_RUN_AS"] == "1000650000"
+    assert told["TOWLINE_LABELS"] == "rack=20000000"
+    assert (told["TOWLINE_LOG_KEEP_BYTES"], told["TOWLINE_CPU_OVERCOMMIT"]) == ("10000000000", "1.5")
+
+
 def test_the_notes_name_the_next_steps() -> None:
     notes = texts("full")["towline/templates/NOTES.txt"]
     for step in ("helm -n platform test towline", "doctor", "createsuperuser", "token alice --create", "/admin/"):

@@ -134,10 +134,14 @@ s3://{{ $bucket }}{{ with .Values.logs.s3.prefix }}/{{ trimPrefix "/" . }}{{ end
 {{- with include "towline.pairs" .Values.run.labels }}
 - {name: TOWLINE_LABELS, value: {{ . | quote }}}
 {{- end }}
-{{- if .Values.run.kubeconfig.existingSecret }}
+{{- with .Values.run.kubeconfig }}
+{{- if and .existingSecret (not .contexts) }}
+{{- fail "run.kubeconfig.contexts: name the contexts that jobs go to. Without any, they go to this cluster, and nobody reads the kubeconfig." }}
+{{- else if and .contexts (not .existingSecret) }}
+{{- fail "run.kubeconfig.existingSecret: name the Secret with the kubeconfig that has these contexts." }}
+{{- else if .existingSecret }}
 - {name: KUBECONFIG, value: /etc/towline/kubeconfig}
-{{- with .Values.run.kubeconfig.contexts }}
-- {name: TOWLINE_KUBERNETES_CONTEXTS, value: {{ join "," . | quote }}}
+- {name: TOWLINE_KUBERNETES_CONTEXTS, value: {{ join "," .contexts | quote }}}
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import yaml
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobs.models import Job
+from jobs.verdicts import KIND_OF
 
 from .conftest import make_attempt, make_job, make_worker
 
@@ -44,3 +49,14 @@ def test_no_name_of_anybody_is_told() -> None:
     make_job(name="hush")
     body = Client().get("/metrics").content.decode()
     assert "hush" not in body and "run@one" not in body
+
+
+def test_the_alerts_look_at_figures_that_are_told_from_the_beginning() -> None:
+    alerts = yaml.safe_load((Path(__file__).parents[2] / "docker" / "alerts.yaml").read_text())
+    looked_at = " ".join(rule["expr"] for group in alerts["groups"] for rule in group["rules"])
+    names, found = set(re.findall(r"towline_\w+", looked_at)), told()
+    assert len(names) > 3 and names <= {name for name, _ in found}
+    chosen = re.findall(r'(towline_\w+)\{state="(\w+)"', looked_at)
+    assert chosen and set(chosen) <= found.keys()
+    for codes in re.findall(r'verdict=~"([^"]+)"', looked_at):
+        assert {KIND_OF[code] for code in codes.split("|")} == {"platform"}

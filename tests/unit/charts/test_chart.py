@@ -101,6 +101,16 @@ def test_the_notes_name_the_next_steps() -> None:
         assert step in notes
 
 
+def test_the_notes_tell_when_jobs_are_given_no_address_of_web() -> None:
+    for more, is_told in (
+        ({}, False),
+        ({"https": True}, True),
+        ({"https": True, "jobs": {"serviceUrl": "https://a.b"}}, False),
+    ):
+        notes = render({**values_of("minimal"), **more})["towline/templates/NOTES.txt"]
+        assert ("jobs.serviceUrl is empty" in notes) is is_told
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({}, r"secrets\.existingSecret: name a Secret in namespace platform whose key TOWLINE_SECRET_KEY holds"),
     ({"secrets": {"secretKey": {"existingSecret": "k"}}}, "whose key DATABASE_URL holds postgresql://"),

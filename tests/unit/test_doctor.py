@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from towline.doctor.engines import docker_risks
+from towline.doctor.engines import docker, docker_risks
 from towline.doctor.finding import Check, Finding, Level, examine, failed, fine
 from towline.doctor.house import judge_sqlite
 from towline.doctor.kubernetes import clusters
@@ -53,6 +55,13 @@ def test_a_check_may_find_several_things() -> None:
 
 def test_clusters_are_looked_at_only_where_jobs_are_given_to_them() -> None:
     assert [(finding.level, "not offered" in finding.detail) for finding in clusters()] == [(Level.OK, True)]
+
+
+def test_an_engine_is_looked_for_only_where_jobs_are_given_to_it(settings: Any) -> None:
+    settings.TOWLINE = settings.TOWLINE.model_copy(
+        update={"TOWLINE_RUNTIMES": ["kubernetes"], "TOWLINE_DOCKER_URL": "unix:///nobody/is/here.sock"}
+    )
+    assert docker() == fine("docker", "not offered (TOWLINE_RUNTIMES)")
 
 
 def test_no_password_is_shown() -> None:

@@ -18,6 +18,9 @@ OVERLAYS = ("overlay2", "overlayfs", "fuse-overlayfs", "btrfs", "zfs")
 
 
 def docker() -> Finding:
+    named = settings.TOWLINE.TOWLINE_RUNTIMES
+    if named and "docker" not in named:
+        return fine("docker", "not offered (TOWLINE_RUNTIMES)")
     try:
         engine = driver("docker").probe()
     except Unavailable as error:
@@ -29,8 +32,7 @@ def _no_docker(why: str) -> Finding:
     """Only trouble where jobs are meant to run in it."""
     remedy = "Start the engine and give this user its socket, or set DOCKER_HOST or TOWLINE_DOCKER_URL."
     environment = settings.TOWLINE
-    named = environment.TOWLINE_RUNTIMES
-    if "docker" in (named or ()) or not environment.process_runtime_allowed:
+    if environment.TOWLINE_RUNTIMES or not environment.process_runtime_allowed:
         return failed("docker", why[:300], remedy)
     return warn("docker", f"no engine answers, jobs run as plain processes: {why[:200]}", remedy)
 

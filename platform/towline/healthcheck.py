@@ -27,11 +27,15 @@ def main() -> int:
 
 
 def answers(url: str) -> bool:
-    """As a proxy would ask: by a name that the web process answers to, and over what it takes for TLS."""
+    """As a proxy would ask: by a name that the web process answers to, and over what it takes for TLS.
+
+    No proxy of this container's own is asked: it would look for the address at itself.
+    """
     name = os.environ.get("TOWLINE_ALLOWED_HOSTS", "localhost").split(",")[0].strip().lstrip(".*")
     headers = {"Host": name or "localhost", "X-Forwarded-Proto": "https"}
+    asking = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=4) as answer:  # noqa: S310
+        with asking.open(urllib.request.Request(url, headers=headers), timeout=4) as answer:  # noqa: S310
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -12,9 +12,10 @@ INTRODUCTION = """\
 #
 #   kubectl apply -f charts/rbac.yaml
 #
-# Workers in the cluster run as the service account; for one outside, `kubectl create token -n towline towline-run` gives
-# a token. Of each further namespace of jobs (TOWLINE_KUBERNETES_NAMESPACES), repeat the namespace, the role and its binding
-# with its name. The cluster role is optional. The chart has all this in it."""
+# Workers in the cluster run as the service account; for one outside, `kubectl create token -n towline towline-run
+# --duration 8760h` gives a token for its kubeconfig: without a duration it is one for an hour, and a cluster may bound it.
+# Of each further namespace of jobs (TOWLINE_KUBERNETES_NAMESPACES), repeat the namespace, the role and its binding with its
+# name. The cluster role is optional. The chart has all this in it."""
 
 
 def rbac_manifest() -> str:

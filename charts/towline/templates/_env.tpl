@@ -56,7 +56,7 @@
 {{/* What comes from values, by name. An empty one is left out, which counts as unset. */}}
 {{- define "towline.plain" -}}
 TOWLINE_ALLOWED_HOSTS: {{ include "towline.allowedHosts" . | quote }}
-TOWLINE_HTTPS: {{ .Values.https | quote }}
+TOWLINE_HTTPS: {{ include "towline.https" . | eq "yes" | quote }}
 TOWLINE_LOG_LEVEL: {{ .Values.logLevel | quote }}
 TOWLINE_LOG_FORMAT: {{ .Values.logFormat | quote }}
 TOWLINE_ADOPTION_GRACE_SECONDS: {{ include "towline.text" .Values.adoptionGraceSeconds | quote }}

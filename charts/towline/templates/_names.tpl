@@ -76,10 +76,17 @@ yes
 {{- end -}}
 {{- end -}}
 
+{{/* Whether users come over TLS; empty for no. Web would else refuse the forms that they send from there. */}}
+{{- define "towline.https" -}}
+{{- if or .Values.https (and .Values.ingress.enabled .Values.ingress.tls) -}}
+yes
+{{- end -}}
+{{- end -}}
+
 {{- define "towline.serviceUrl" -}}
 {{- if .Values.jobs.serviceUrl -}}
 {{ .Values.jobs.serviceUrl }}
-{{- else if not .Values.https -}}
+{{- else if not (include "towline.https" .) -}}
 http://{{ include "towline.webHost" . }}:{{ .Values.web.service.port }}
 {{- else if and .Values.ingress.enabled .Values.ingress.hosts -}}
 https://{{ first .Values.ingress.hosts }}
@@ -90,6 +97,6 @@ https://{{ first .Values.ingress.hosts }}
 {{- if .Values.flower.url -}}
 {{ .Values.flower.url }}
 {{- else if and .Values.flower.enabled .Values.ingress.enabled .Values.ingress.flowerHost -}}
-{{ ternary "https" "http" .Values.https }}://{{ .Values.ingress.flowerHost }}
+{{ ternary "https" "http" (include "towline.https" . | eq "yes") }}://{{ .Values.ingress.flowerHost }}
 {{- end -}}
 {{- end -}}

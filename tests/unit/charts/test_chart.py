@@ -101,6 +101,18 @@ def test_the_notes_name_the_next_steps() -> None:
         assert step in notes
 
 
+def test_an_ingress_with_tls_is_https_for_web_for_jobs_and_for_users() -> None:
+    ingress = {"enabled": True, "hosts": ["a.example.org"], "tls": [{"secretName": "tls", "hosts": ["a.example.org"]}]}
+    rendered = render({**values_of("minimal"), "ingress": ingress})
+    (web,) = [
+        each for each in parsed(rendered) if each["metadata"]["name"] == "towline-web" and each["kind"] == "Deployment"
+    ]
+    told = {each["name"]: each.get("value") for each in web["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert told["TOWLINE_HTTPS"] == "true"
+    assert told["TOWLINE_KUBERNETES_SERVICE_URL"] == "https://a.example.org"
+    assert "https://a.example.org/admin/" in rendered["towline/templates/NOTES.txt"]
+
+
 def test_the_notes_tell_when_jobs_are_given_no_address_of_web() -> None:
     for more, is_told in (
         ({}, False),

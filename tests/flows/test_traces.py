@@ -67,7 +67,8 @@ def test_a_job_has_the_waterfall_of_its_life(api: APIClient, alice: User) -> Non
     assert shown["summary"]["spans"] == len(built.rows)
     assert (shown["summary"]["failed"], shown["summary"]["status"]) == (3, "failed")
     critical = {step["operation"] for step in shown["spans"] if step["critical"]}
-    assert {"job", "pull", "remove"} <= critical
+    assert {"job", "queue", "place", "pull", "create", "start", "execute", "collect", "remove"} <= critical
+    assert "follow" not in critical
 
 
 @pytest.mark.parametrize("form", [trace_hex, str, lambda trace_id: trace_hex(trace_id).upper()])

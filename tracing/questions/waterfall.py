@@ -2,17 +2,21 @@
 
 The critical path is found as Jaeger finds it: from the end backwards, at each moment within the child that ended last. Two
 children that overlap are never both on it. A child that outlasts its parent, as what a message or a request set off does,
-is waited for like any other. Drawing is elsewhere.
+is waited for like any other. Who only watches the program of an attempt hands its place to the program, which is what was
+waited for. Drawing is elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tracing.rows import Row
+from tracing.services import CONTAINER, WORKER
 
+WATCHER, PROGRAM = (WORKER, "follow"), (CONTAINER, "execute")
+NOTICED = timedelta(seconds=1)  # so soon a watcher knows of the end; one that went on for longer was waited for itself
 # Clocks of two processes, and times rounded to the millisecond, may make what follows one another overlap by as much.
 SLACK = timedelta(milliseconds=1)
 
@@ -33,6 +37,7 @@ class _Node:
     reach: datetime  # when the last of it and all below it ended
     depth: int = 0
     critical: bool = False
+    watched: bool = False  # to its end: on the path it stands where its watcher is, and nowhere else
     children: list[_Node] = field(default_factory=list)
 
 
@@ -46,7 +51,7 @@ def waterfall(rows: Sequence[Row], now: datetime) -> list[Step]:
     for node in reversed(ordered):
         if parent := parents.get(id(node)):
             parent.reach = max(parent.reach, node.reach)
-    _mark(tops)
+    _mark(tops, _programs(ordered))
     return [Step(node.row, node.depth, node.critical) for node in ordered]
 
 
@@ -89,14 +94,44 @@ def _descend(top: _Node, below: dict[object, list[_Node]], seen: set[int]) -> li
     return found
 
 
-def _mark(tops: list[_Node]) -> None:
+def _programs(ordered: Sequence[_Node]) -> dict[object, _Node]:
+    """By execution. What a program itself calls by that name lies below it, and comes later."""
+    found: dict[object, _Node] = {}
+    for node in ordered:
+        if _is(PROGRAM, node):
+            found.setdefault(_execution(node), node)
+    for node in ordered:
+        if _is(WATCHER, node) and (program := found.get(_execution(node))):
+            program.watched |= node.end >= program.end
+    return found
+
+
+def _is(what: tuple[str, str], node: _Node) -> bool:
+    return (node.row.service, node.row.operation) == what and node.row.execution_id is not None
+
+
+def _execution(node: _Node) -> object:
+    return node.row.trace_id, node.row.execution_id
+
+
+def _mark(tops: list[_Node], programs: Mapping[object, _Node]) -> None:
     """Walk back in time from the end of all; then, within each span that was found, from where the walk came into it."""
     walks = [(tops, max((node.reach for node in tops), default=None))]
     while walks:
         siblings, until = walks.pop()
         for node, left in _chain(siblings, until) if until else ():
-            node.critical = True
-            walks.append((node.children, left))
+            for waited, at in _waited_for(node, left, programs):
+                waited.critical = True
+                walks.append((waited.children, at))
+
+
+def _waited_for(node: _Node, left: datetime, programs: Mapping[object, _Node]) -> Iterator[tuple[_Node, datetime]]:
+    """The span itself; of one that watches, the program in its place: once, as several may watch it one after another."""
+    program = programs.get(_execution(node)) if _is(WATCHER, node) else None
+    if program and not program.critical:
+        yield program, program.end
+    if program is None or left - program.end > NOTICED:
+        yield node, left
 
 
 def _chain(siblings: list[_Node], until: datetime) -> Iterator[tuple[_Node, datetime]]:
@@ -108,7 +143,7 @@ def _chain(siblings: list[_Node], until: datetime) -> Iterator[tuple[_Node, date
         (min(end, until), node.row.started_at, place)
         for place, node in enumerate(siblings)
         for end in (node.end, node.reach)
-        if end <= until or node.row.started_at < until
+        if not node.watched and (end <= until or node.row.started_at < until)
     }
     cursor, used = until, set()
     for end, start, place in sorted(ends, reverse=True):

@@ -63,6 +63,70 @@ def test_the_path_goes_on_in_whoever_had_ended_when_the_critical_one_began() -> 
     assert critical(*rows) == {"root", "second", "aside"}
 
 
+def attempt_of(program_ends: float, watched_until: float) -> list[Row]:
+    """As a worker leaves it: `follow` lies in the chain that ended last, the program beside it."""
+    own = {"execution_id": 7}
+    attempt = span("attempt", 0, watched_until + 2, **own)
+    send = span("send", 0, 1, attempt, **own)
+    run = span("run", 1, watched_until + 3, send, service="worker", **own)
+    program = span("execute", 2, program_ends, attempt, service="container", **own)
+    return [
+        attempt, send, run, program, span("start", 1, 2, run, service="engine", **own),
+        span("follow", 2, watched_until, run, service="worker", **own),
+        span("train", 3, program_ends - 1, program, service="container", **own),
+        span("collect", watched_until, watched_until + 2, run, service="worker", **own),
+    ]  # fmt: skip
+
+
+def test_the_program_stands_on_the_path_and_not_who_watches_it() -> None:
+    assert critical(*attempt_of(60, 60.1)) == {"attempt", "send", "run", "start", "execute", "train", "collect"}
+
+
+def test_a_watcher_that_went_on_for_long_after_the_program_was_waited_for_too() -> None:
+    assert critical(*attempt_of(60, 90)) >= {"start", "execute", "train", "follow", "collect"}
+
+
+def test_without_its_own_program_a_watcher_stands_for_itself() -> None:
+    rows = [row for row in attempt_of(60, 60.1) if row.operation not in ("execute", "train")]
+    others = span("execute", 2, 60, service="container", execution_id=8)
+    assert {"follow"} == critical(*rows, others) & {"follow", "execute"}
+
+
+def test_each_watcher_stands_for_the_program_of_its_own_try() -> None:
+    job = span("job", 0, 40)
+    rows = [job]
+    for number, at in ((1, 0), (2, 20)):
+        own = {"execution_id": number}
+        send = span("send", at, at + 1, job, **own)
+        run = span("run", at + 1, at + 20, send, service="worker", **own)
+        rows += [send, run, span("follow", at + 2, at + 19, run, service="worker", **own)]
+        rows.append(span("execute", at + 2, at + 19, job, service="container", metadata={"of": number}, **own))
+    marked = [step.row for step in waterfall(rows, LATER) if step.critical]
+    assert [row.execution_id for row in marked if row.operation == "execute"] == [1, 2]
+    assert "follow" not in {row.operation for row in marked}
+
+
+def test_a_program_that_a_second_worker_adopted_is_on_the_path_from_end_to_end() -> None:
+    own = {"execution_id": 7}
+    attempt = span("attempt", 0, 40, **own)
+    program = span("execute", 1, 38, attempt, service="container", **own)
+    rows = [attempt, program, span("early", 1, 9, program, **own), span("late", 9, 37, program, **own)]
+    for begins, ends in ((0, 20), (21, 40)):
+        run = span("run", begins, ends, attempt, **own)
+        rows += [run, span("follow", begins + 1, min(ends, 38.5), run, service="worker", **own)]
+    assert critical(*rows) == {"attempt", "run", "execute", "early", "late"}
+
+
+def test_while_a_program_runs_the_path_leads_to_it_by_all_that_came_before() -> None:
+    own = {"execution_id": 7}
+    attempt = span("attempt", 0, **own)
+    send = span("send", 0, 1, attempt, **own)
+    run = span("run", 1, None, send, **own)
+    rows = [attempt, send, run, span("create", 1, 3, run, **own), span("follow", 3, None, run, service="worker", **own)]
+    program = span("execute", 3, None, attempt, service="container", **own)
+    assert critical(*rows, program) == {"attempt", "send", "run", "create", "execute"}
+
+
 def test_what_a_message_set_off_is_waited_for_though_the_sender_is_long_done() -> None:
     post = span("POST", 0, 0.1)
     job = span("job", 0.05, 60, post)

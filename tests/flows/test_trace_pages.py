@@ -138,6 +138,29 @@ def test_what_is_folded_is_fetched_when_it_is_opened(boss: Client) -> None:
         assert all(line(row) in every for row in [*rows, *built.rows])
 
 
+def test_of_one_span_no_other_is_read_but_its_parent(boss: Client) -> None:
+    job = ended_job()
+    built = traced(job)
+    execute = built.named("execute")
+    more = Built(built.trace_id, built.began, {"job_id": str(job.pk)})
+    for number in range(40):
+        more.span("step", "trainer", number, 1, execute, batch=number)
+    stored(more)
+    whole = words(shown(boss, job, span=span_hex(execute.span_id)).split('id="details"')[1].split("</section>")[0])
+    with CaptureQueriesContext(connection) as asked:
+        part = words(shown(boss, job, span=span_hex(execute.span_id), part="details"))
+    assert part.split("started")[1].strip() in whole
+    assert "40 spans; parent attempt" in part
+    reads = [query["sql"] for query in asked if "metadata" in query["sql"]]
+    assert len(reads) == 2 and all('"span_id" = ' in sql for sql in reads)
+
+
+def test_a_part_of_a_trace_without_a_span_is_not_found(boss: Client) -> None:
+    job = promised(ended_job())
+    for part in ("details", "lines"):
+        assert boss.get(page("jobs_job_trace", job.pk), {"part": part}).status_code == 404
+
+
 @pytest.mark.parametrize(
     "query", [{"part": "details", "span": "1"}, {"part": "lines", "fold": "1"}, {"part": "details"}]
 )
@@ -278,6 +301,7 @@ def broken() -> None:
 def test_a_store_that_fails_takes_no_page_down(boss: Client) -> None:
     job = promised(ended_job())
     assert "can't be read just now" in said(boss, job)
+    assert boss.get(page("jobs_job_trace", job.pk), {"part": "details", "span": "1"}).status_code == 503
     assert boss.get(page("jobs_job_change", job.pk)).status_code == 200
     assert boss.get(page("jobs_attempt_change", job.attempts.get().pk)).status_code == 200
 

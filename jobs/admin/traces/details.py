@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from jobs.admin.shown import pretty, shortened
 from tracing.identity import span_hex, trace_hex
 from tracing.rows import Row
 
+from .around import Around
 from .axis import took
 
 ATTRIBUTES_MOST = 100
@@ -35,13 +35,8 @@ class Details:
     below: int
 
 
-def details(rows: Sequence[Row], span_id: UUID | None, now: datetime) -> Details | None:
-    """None: there is no such span among the rows."""
-    row = next((row for row in rows if row.span_id == span_id), None)
-    if row is None:
-        return None
-    parent = next((other for other in rows if other.span_id == row.parent_span_id), None)
-    begin = min(other.started_at for other in rows)
+def details(found: Around, now: datetime) -> Details:
+    row, parent = found.row, found.parent
     attributes = [(key, _plain(value)) for key, value in sorted(row.attributes.items())]
     return Details(
         row,
@@ -49,12 +44,12 @@ def details(rows: Sequence[Row], span_id: UUID | None, now: datetime) -> Details
         trace_hex(row.trace_id),
         (span_hex(parent.span_id), parent.operation) if parent else None,
         took(row.seconds(now)),
-        took((row.started_at - begin).total_seconds()),
+        took((row.started_at - found.begin).total_seconds()),
         tuple(attributes[:ATTRIBUTES_MOST]),
         max(0, len(attributes) - ATTRIBUTES_MOST),
         tuple(_events(row)),
         tuple(_links(row)),
-        sum(other.parent_span_id == row.span_id for other in rows),
+        found.below,
     )
 
 

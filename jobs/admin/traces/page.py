@@ -12,6 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.db import DatabaseError, transaction
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -25,6 +26,7 @@ from tracing.rows import Row
 from tracing.services import SERVICES
 
 from . import missing
+from .around import among, read
 from .axis import Axis
 from .details import details
 from .drawing import Picture
@@ -67,16 +69,19 @@ class Asked:
 def trace_page(request: HttpRequest, site: AdminSite, trace_id: UUID | None, job: Job | None) -> HttpResponse:
     """Whoever calls has asked whether the user may see it."""
     asked, now = Asked.of(request), timezone.now()
+    spans = _spans(trace_id, job)
     attempts = list(job.attempts.order_by("number").defer("handle", "log_gaps")) if job else []
     shown: dict[str, Any] = {"job": job, "attempts": attempts, "trace_id": trace_hex(trace_id) if trace_id else ""}
     try:
         with transaction.atomic():  # an error within leaves the connection usable for the rest of the page
-            rows = _rows(trace_id, job)
+            if asked.part:
+                return _part(request, spans, asked, attempts, now)
+            rows = read_some(spans)[0]
     except DatabaseError as error:
         shown |= {"missing": missing.unreadable(error)}
-    else:
         if asked.part:
-            return _part(request, rows, asked, attempts, now)
+            return HttpResponse(shown["missing"].what, status=503)
+    else:
         shown |= _shown(rows, asked, attempts, now) if rows else {"missing": missing.why(job, settings.TOWLINE)}
     context = {
         **site.each_context(request),
@@ -89,28 +94,30 @@ def trace_page(request: HttpRequest, site: AdminSite, trace_id: UUID | None, job
     return TemplateResponse(request, "towline/trace.html", context)
 
 
-def _rows(trace_id: UUID | None, job: Job | None) -> list[Row]:
+def _spans(trace_id: UUID | None, job: Job | None) -> QuerySet[Span]:
     """Of a request that submitted many jobs, the trace has the spans of all: a job's page leaves the others out."""
-    rows = read_some(Span.objects.filter(trace_id=trace_id))[0] if trace_id else []
-    return [row for row in rows if job is None or row.job_id in (None, "", str(job.pk))]
+    if trace_id is None:
+        return Span.objects.none()
+    found = Span.objects.filter(trace_id=trace_id)
+    return found if job is None else found.filter(Q(job_id=None) | Q(job_id__in=("", str(job.pk))))
 
 
 def _part(
-    request: HttpRequest, rows: Sequence[Row], asked: Asked, attempts: list[Attempt], now: datetime
+    request: HttpRequest, spans: QuerySet[Span], asked: Asked, attempts: list[Attempt], now: datetime
 ) -> HttpResponse:
     """What the page's script asks for: all of a span, the lines of a fold, or every line."""
     if asked.part == "details":
-        found = details(rows, asked.span, now)
+        found = read(spans, asked.span)
         if found is None:
             raise Http404
-        return TemplateResponse(request, "towline/_span.html", {"span": found, "keep": asked.keep(under=None)})
-    drawn = _Drawn(rows, asked, attempts, now)
-    if not asked.fold:
-        return HttpResponse(drawn.picture.draw(lines(drawn.nodes, len(rows) + 1)))
-    fold = opened(drawn.lines, asked.fold)
-    if fold is None:
+        shown = {"span": details(found, now), "keep": asked.keep(under=None)}
+        return TemplateResponse(request, "towline/_span.html", shown)
+    rows = read_some(spans)[0]
+    drawn = _Drawn(rows, asked, attempts, now) if rows else None
+    fold = opened(drawn.lines, asked.fold) if drawn and asked.fold else None
+    if drawn is None or (asked.fold and fold is None):
         raise Http404
-    return HttpResponse(drawn.picture.draw(fold.lines))
+    return HttpResponse(drawn.picture.draw(fold.lines if fold else lines(drawn.nodes, len(rows) + 1)))
 
 
 class _Drawn:
@@ -143,7 +150,7 @@ def _shown(rows: Sequence[Row], asked: Asked, attempts: list[Attempt], now: date
         "causes": drawn.unusual.causes,
         "chosen": drawn.chosen,
         "under": drawn.steps[0].row if asked.under else None,
-        "span": details(rows, asked.span, now),
+        "span": details(found, now) if (found := among(rows, asked.span)) else None,
         "keep": asked.keep(under=None),
         "keep_all": asked.keep(all=True),
     }

@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from jobs.traces.changed import DAYS, DAYS_MOST, LAST, LAST_MOST
+from jobs.traces.listing import CURSOR
 from tracing.models import Status
 
 LIMIT, LIMIT_MOST = 10, 100
@@ -72,6 +73,10 @@ class ListedTraceSerializer(TraceSummarySerializer):
 
 
 class TracesSerializer(serializers.Serializer[Any]):
+    """The list is over where `next` is null: a page may have fewer than `limit`, or none, and more behind it."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True, help_text="Null.")
     results = ListedTraceSerializer(many=True)
 
 
@@ -91,6 +96,7 @@ class TracesAskedSerializer(serializers.Serializer[Any]):
         help_text=f"So far back; {DAYS} when left out, and of a job or an execution all there is.",
     )
     limit = serializers.IntegerField(min_value=1, max_value=LIMIT_MOST, default=LIMIT)
+    cursor = serializers.RegexField(CURSOR, required=False, help_text="Of `next`: the traces behind there.")
 
 
 class AttemptAskedSerializer(serializers.Serializer[Any]):

@@ -17,12 +17,13 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from jobs.models import Job
 from jobs.traces.answers import attempt_of, changes_shown
-from jobs.traces.changed import DAYS, Window, what_changed
-from jobs.traces.listing import Wanted, traces
+from jobs.traces.changed import Window, what_changed
+from jobs.traces.listing import Begun, Wanted, traces
 from jobs.traces.reading import Trace, trace, trace_of_job
 from jobs.traces.shown import trace_shown
 from jobs.traces.sight import Sight
@@ -72,13 +73,12 @@ class Traces(AsksTraces):
     def get(self, request: Request) -> Response:
         """Traces with a span of that status, slower than that, of that service …: the newest first."""
         given = asked(request, TracesAskedSerializer)
-        now = datetime.now(UTC)
-        days, limit = given.pop("days", None), given.pop("limit")
-        # Another system's clock may be wrong, and what it recorded of any age.
-        whole = days is None and given.keys() & {"job", "execution"}
-        window = (EVER, NEVER) if whole else (now - timedelta(days=days or DAYS), now)
-        wanted = Wanted(*window, **given)
-        return Response(TracesSerializer({"results": traces(wanted, self.sight, limit)}).data)
+        cursor, days, limit = given.pop("cursor", ""), timedelta(days=given.pop("days")), given.pop("limit")
+        begun = Begun.parse(cursor) if cursor else Begun.now()
+        page = traces(Wanted(begun.at - days, begun, **given), self.sight, limit)
+        following = begun.cursor(page.behind) if page.behind else None
+        shown = {"next": _with_cursor(request, following), "previous": None, "results": page.results}
+        return Response(TracesSerializer(shown).data)
 
 
 class TraceDetail(AsksTraces):
@@ -119,6 +119,10 @@ def asked(request: Request, kind: type[Serializer[Any]]) -> dict[str, Any]:
         raise ValidationError({name: [f"unknown: {known} is known here"] for name in sorted(unknown)})
     asked.is_valid(raise_exception=True)
     return dict(asked.validated_data)
+
+
+def _with_cursor(request: Request, cursor: str | None) -> str | None:
+    return replace_query_param(request.build_absolute_uri(), "cursor", cursor) if cursor else None
 
 
 def _waterfall(found: Trace) -> HttpResponse:

@@ -187,7 +187,8 @@ def test_a_trace_id_that_is_none_is_not_found(api: APIClient, trace_id: str) -> 
     [
         "limit=0", "limit=101", "limit=ten", "days=0", "days=1000000", "days=-1", "status=nice", "slower_than_ms=-1",
         "slower_than_ms=99999999999999999999", "job=7", "execution=0", "execution=99999999999999999999", "service=%00",
-        "service=" + "x" * 51, "operation=%FF%00", "unknown=1",
+        "service=" + "x" * 51, "operation=%FF%00", "unknown=1", "cursor=x", "cursor=1-2-3", "cursor=1-2-3-4-5",
+        "cursor=%D9%A3-1-1-1", "cursor=1-1-1-9999999999999999999",
     ],
 )  # fmt: skip
 def test_a_list_of_traces_is_asked_for_rightly_or_not_at_all(api: APIClient, query: str) -> None:

@@ -35,3 +35,76 @@ def traced_job(
     done = stack.manage("shell", "-c", FILL.format(job=job["id"], more=more, name=name))
     assert done.returncode == 0, done.stderr
     return f"{stack.url}/admin/jobs/job/{job['id']}/trace/", int(done.stdout.split()[-1])
+
+
+BEGIN = """
+from datetime import UTC, datetime, timedelta
+from jobs.models import Job
+from tests.trace_builder import Built, Try, of_job, stored
+from tracing.identity import Parent
+from tracing.models import Span
+
+job = Job.objects.get(pk={job!r})
+attempt = job.attempts.order_by("number").last()
+built = of_job(str(job.pk), [Try(execution_id=attempt.pk, run=1.0)], datetime.now(UTC) - timedelta(seconds=10))
+more = Built(built.trace_id, built.began, {{"job_id": str(job.pk)}})
+more.span("upload", "trainer", 2, None, built.named("execute"))
+for number in range({steps}):
+    more.span(f"step {{number}}", "trainer", 2 + number / 100, 0.01, built.named("execute"))
+"""
+STORE = """
+Job.objects.filter(pk=job.pk).update(traceparent=str(Parent(int(built.trace_id), int(built.named("job").span_id))))
+stored(built), stored(more)
+"""
+PROMISE = """
+Job.objects.filter(pk=job.pk).update(traceparent=str(Parent(int(built.trace_id), 1)), state="running", finished_at=None)
+"""
+ADD = """
+from jobs.models import Job
+from tests.trace_builder import Built, stored
+from tracing.models import Span
+from tracing.rows import rows_of
+
+job = Job.objects.get(pk={job!r})
+found = Span.objects.filter(trace_id=job.trace_id)
+built = Built(job.trace_id, found.earliest("started_at").started_at, {{"job_id": str(job.pk)}})
+(execute,) = rows_of(found.filter(operation="execute"))
+for operation in {operations!r}:
+    built.span(operation, "trainer", 2.001, 0.01, execute)
+stored(built)
+"""
+CLOSE = """
+from datetime import UTC, datetime
+from jobs.models import Job
+from tracing.models import Span
+
+found = Span.objects.filter(trace_id=Job.objects.get(pk={job!r}).trace_id, completed_at=None)
+found.update(completed_at=datetime.now(UTC), duration_ms=9000, status="completed")
+"""
+
+
+class GoingTrace:
+    """A trace with a span that is open, and so many of its program's that are folded; of a job that ran."""
+
+    def __init__(self, stack: RunningStack, steps: int = 30) -> None:
+        self._stack = stack
+        self._job = str(stack.run("true")["id"])
+        self._steps = steps
+        self.page = f"{stack.url}/admin/jobs/job/{self._job}/trace/"
+
+    def begin(self) -> None:
+        self._run(BEGIN + STORE, steps=self._steps)
+
+    def promise(self) -> None:
+        """The job is under way again, and no span of it is written yet."""
+        self._run(BEGIN + PROMISE, steps=0)
+
+    def add(self, *operations: str) -> None:
+        self._run(ADD, operations=operations)
+
+    def close(self) -> None:
+        self._run(CLOSE)
+
+    def _run(self, script: str, **known: Any) -> None:
+        done = self._stack.manage("shell", "-c", script.format(job=self._job, **known))
+        assert done.returncode == 0, done.stderr

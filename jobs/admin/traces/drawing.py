@@ -42,7 +42,12 @@ class Picture:
 
     def _all(self, lines: Iterable[Line | Fold]) -> Iterator[str]:
         for line in lines:
-            yield self._line(line) if isinstance(line, Line) else self._fold(line)
+            if isinstance(line, Line):
+                yield self._line(line)
+                continue
+            yield self._fold(line)
+            if line.open:
+                yield from self._all(line.lines)
 
     def _line(self, line: Line) -> str:
         row, name = line.node.step.row, escape(line.node.step.row.operation)
@@ -51,7 +56,7 @@ class Picture:
             f"s-{key}",
             self._classes(line.node),
             line.level,
-            "true" if line.opens else "",
+            ' aria-expanded="true"' if line.opens else "",
             f'<a href="?{escape(self.keep)}span={key}#details" tabindex="-1">{name}</a>'
             f' <span class="service">{escape(row.service)}</span>{_odd(line.node)}',
             self._bar(line.node),
@@ -65,7 +70,7 @@ class Picture:
             f"f-{fold.key}",
             f"fold {self._classes(*fold.members)}",
             fold.level,
-            "false",
+            ' aria-expanded="true" data-unfolded' if fold.open else ' aria-expanded="false"',
             f'<span class="operation">{escape(fold.name)}</span> <b class="times">× {len(fold.members):,}</b>'
             f' <span class="service">{escape(first.service)}</span>{_odd(fold.members[0])}',
             self._bars(fold.members),
@@ -109,11 +114,10 @@ class Picture:
         return x, max(NARROWEST, self.axis.place(row.end(self.now)) - x)
 
 
-def _row(key: str, classes: str, level: int, expanded: str, name: str, bars: str, took: str) -> str:
-    opens = f' aria-expanded="{expanded}"' if expanded else ""
+def _row(key: str, classes: str, level: int, opens: str, name: str, bars: str, took: str) -> str:
     return (
         f'<div role="row" id="{key}" class="{classes} d{min(level, DEEPEST)}" aria-level="{level}"{opens} tabindex="-1">'
-        f'<div role="gridcell" class="name">{"<i></i>" if expanded else ""}{name}</div>'
+        f'<div role="gridcell" class="name">{"<i></i>" if opens else ""}{name}</div>'
         f'<div role="gridcell" class="strip"><svg aria-hidden="true">{bars}</svg></div>'
         f'<div role="gridcell" class="took">{took}</div></div>'
     )

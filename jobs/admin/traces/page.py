@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.cache import get_conditional_response
 
 from jobs.models import Attempt, Job
 from jobs.traces.reading import read_some
@@ -31,17 +32,19 @@ from .axis import Axis
 from .details import details
 from .drawing import Picture
 from .lanes import lanes
-from .tree import FOLD_FROM, lines, opened, tree
+from .standing import standing
+from .tree import FOLD_FROM, lines, opened, tree, with_open
 from .unusual import unusual
 
 OTHER_COLOURS = 4
+OPEN_MOST = 200  # spans named in an address
 
 
 @dataclass(frozen=True)
 class Asked:
     """What the address asks for beside the trace: `attempt` by number, `under` and `span` by a span's id, `all` unfolded.
 
-    `part` and `fold` are the script's: see `_part`.
+    The script's: `part` and `fold`, see `_part`; `open`: spans whose folds are to be open, as they are on the page already.
     """
 
     attempt: int | None
@@ -50,13 +53,16 @@ class Asked:
     all: bool
     part: str
     fold: str
+    open: frozenset[UUID]
 
     @classmethod
     def of(cls, request: HttpRequest) -> Asked:
         number = request.GET.get("attempt", "")
         attempt = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
         under, span = (_span_id(request.GET.get(name, "")) for name in ("under", "span"))
-        return cls(attempt, under, span, "all" in request.GET, request.GET.get("part", ""), request.GET.get("fold", ""))
+        part, fold = request.GET.get("part", ""), request.GET.get("fold", "")
+        held = map(_span_id, request.GET.get("open", "").split()[:OPEN_MOST])
+        return cls(attempt, under, span, "all" in request.GET, part, fold, frozenset(filter(None, held)))
 
     def keep(self, **changes: Any) -> str:
         """The beginning of a link's query, for one more parameter to follow."""
@@ -76,12 +82,16 @@ def trace_page(request: HttpRequest, site: AdminSite, trace_id: UUID | None, job
         with transaction.atomic():  # an error within leaves the connection usable for the rest of the page
             if asked.part:
                 return _part(request, spans, asked, attempts, now)
+            stands = standing(spans, job, attempts, now)
+            if unchanged := get_conditional_response(request, stands.mark):
+                return unchanged
             rows = read_some(spans)[0]
     except DatabaseError as error:
         shown |= {"missing": missing.unreadable(error)}
         if asked.part:
             return HttpResponse(shown["missing"].what, status=503)
     else:
+        shown |= {"stands": stands}
         shown |= _shown(rows, asked, attempts, now) if rows else {"missing": missing.why(job, settings.TOWLINE)}
     context = {
         **site.each_context(request),
@@ -129,7 +139,7 @@ class _Drawn:
         self.unusual = unusual(rows, [self.chosen] if self.chosen else attempts, now)
         self.axis = Axis.over([(step.row.started_at, step.row.end(now)) for step in self.steps])
         self.nodes = tree(self.steps, self.unusual.odd)
-        self.lines = lines(self.nodes, len(self.steps) + 1 if asked.all else FOLD_FROM)
+        self.lines = with_open(lines(self.nodes, len(self.steps) + 1 if asked.all else FOLD_FROM), asked.open)
         self.services = _services(self.steps)
         self.picture = Picture(self.axis, now, dict(self.services), asked.keep())
 

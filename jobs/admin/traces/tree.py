@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, field, replace
 from itertools import groupby
+from uuid import UUID
 
 from tracing.identity import span_hex
 from tracing.models import Status
@@ -42,11 +43,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Fold:
-    """Siblings as one line; `lines` are theirs, with all below them."""
+    """Siblings as one line; `lines` are theirs, with all below them. `open`: they are drawn, too."""
 
     members: tuple[Node, ...]
     level: int
     lines: tuple[Line | Fold, ...]
+    open: bool = False
 
     @property
     def key(self) -> str:
@@ -99,7 +101,7 @@ def _unfolded(group: tuple[Node, ...], level: int, fold_from: int, nested: int) 
 def _lower(line: Line | Fold, by: int) -> Line | Fold:
     if isinstance(line, Line):
         return Line(line.node, line.level + by, line.opens)
-    return Fold(line.members, line.level + by, tuple(_lower(each, by) for each in line.lines))
+    return replace(line, level=line.level + by, lines=tuple(_lower(each, by) for each in line.lines))
 
 
 def below(nodes: Sequence[Node], wanted: Callable[[Node], bool]) -> int:
@@ -121,6 +123,16 @@ def opened(drawn: Sequence[Line | Fold], key: str) -> Fold | None:
             return fold
         waiting += [line for line in fold.lines if isinstance(line, Fold)]
     return None
+
+
+def with_open(drawn: Sequence[Line | Fold], wanted: Set[UUID]) -> list[Line | Fold]:
+    """The same, each fold open that holds one of these spans."""
+    return [_with_open(line, wanted) if isinstance(line, Fold) else line for line in drawn] if wanted else [*drawn]
+
+
+def _with_open(fold: Fold, wanted: Set[UUID]) -> Fold:
+    held = below(fold.members, lambda node: node.step.row.span_id in wanted)
+    return replace(fold, lines=tuple(with_open(fold.lines, wanted)), open=True) if held else fold
 
 
 def _groups(siblings: Sequence[Node], fold_from: int) -> list[tuple[Node, ...]]:

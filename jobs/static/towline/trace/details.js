@@ -52,6 +52,16 @@ export class Details {
     window.history.replaceState(null, "", address);
   }
 
+  // The chosen span as it is now; what somebody reads with the keyboard, or selects, stays.
+  renew(fresh) {
+    this.known.clear();
+    this.row?.querySelector("title")?.remove();
+    const read = this.panel !== document.activeElement && this.panel.contains(document.activeElement);
+    const selected = !document.getSelection().isCollapsed && this.panel.contains(document.getSelection().anchorNode);
+    if (!fresh || read || selected || this.panel.innerHTML === fresh.innerHTML) return;
+    this.panel.replaceChildren(...document.importNode(fresh, true).childNodes);
+  }
+
   async #tell(row, pointer) {
     const told = await this.#fetch(row.id.slice(2));
     if (this.row !== row) return;

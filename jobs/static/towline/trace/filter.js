@@ -28,6 +28,11 @@ export class Filter {
     if (row) this.lines.focus(row);
   }
 
+  // Once more, as there are other lines now.
+  renew() {
+    return this.field.value.trim() ? this.#apply() : null;
+  }
+
   begin() {
     this.field.focus();
     this.field.select();
@@ -37,8 +42,10 @@ export class Filter {
     clearTimeout(this.due);
     const wanted = this.field.value.trim().toLowerCase();
     for (const row of this.lines.root.querySelectorAll(":scope > .matches")) row.classList.remove("matches");
-    this.said.textContent = "";
-    if (!wanted) return this.lines.keep(null);
+    if (!wanted) {
+      this.said.textContent = "";
+      return this.lines.keep(null);
+    }
     await this.lines.unfoldAll();
     return this.#show(wanted);
   }
@@ -59,7 +66,8 @@ export class Filter {
         above = level(row);
       }
     }
-    this.said.textContent = found === 1 ? "1 span" : `${found} spans`;
+    const said = found === 1 ? "1 span" : `${found} spans`;
+    if (this.said.textContent !== said) this.said.textContent = said; // it is read out
     this.lines.keep(kept);
   }
 }

@@ -5,6 +5,8 @@ export class Lines {
     this.root = root;
     this.closed = new Set(); // lines whose lower ones are hidden
     this.kept = null; // those that a filter leaves
+    this.whole = false; // without folds
+    this.onFetched = () => {};
   }
 
   get all() {
@@ -50,12 +52,12 @@ export class Lines {
   async open(row) {
     if (isFolded(row)) await this.#unfold(row);
     this.closed.delete(row);
-    this.#arrange();
+    this.arrange();
   }
 
   close(row) {
     this.closed.add(row);
-    this.#arrange();
+    this.arrange();
   }
 
   toggle(row) {
@@ -66,13 +68,13 @@ export class Lines {
   // Down to the attempts and what they did: the upper levels stay.
   closeAll() {
     for (const row of this.all) if (this.opens(row) && level(row) >= 3) this.closed.add(row);
-    this.#arrange();
+    this.arrange();
   }
 
   async openAll() {
     await this.unfoldAll();
     this.closed.clear();
-    this.#arrange();
+    this.arrange();
   }
 
   parent(row) {
@@ -83,7 +85,7 @@ export class Lines {
 
   reveal(row) {
     for (let above = this.parent(row); above; above = this.parent(above)) this.closed.delete(above);
-    this.#arrange();
+    this.arrange();
   }
 
   // Every span with a line of its own: in one go, and as the server draws them then.
@@ -92,14 +94,26 @@ export class Lines {
     const at = this.root.querySelector(':scope > [tabindex="0"]')?.id;
     const held = await part({});
     this.root.replaceChildren(held);
+    this.whole = true;
     this.closed.clear();
     this.start(document.getElementById(at) ?? this.all[0]);
-    this.#arrange();
+    this.arrange();
+    this.onFetched();
+  }
+
+  // The span whose line has the keyboard; empty for a fold.
+  at() {
+    return this.root.querySelector(':scope > [tabindex="0"][id^="s-"]')?.id.slice(2) ?? "";
+  }
+
+  // Of each fold that is open, the span that it is named by.
+  unfolded() {
+    return [...this.root.querySelectorAll(":scope > [data-unfolded]")].map((row) => row.id.slice(2));
   }
 
   keep(rows) {
     this.kept = rows;
-    this.#arrange();
+    this.arrange();
   }
 
   // A fold's lines are fetched when they are wanted.
@@ -109,10 +123,11 @@ export class Lines {
     if (isFolded(row)) row.after(held);
     row.dataset.unfolded = "";
     row.ariaBusy = null;
+    this.onFetched();
   }
 
   // One pass from top to bottom: what is below a closed line is hidden.
-  #arrange() {
+  arrange() {
     let closedAt = Infinity;
     for (const row of this.all) {
       const at = level(row);

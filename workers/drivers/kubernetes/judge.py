@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from jobs.verdicts import Verdict
 from workers.drivers.exit_codes import SIGKILLED, remedy_of, signal_of
 from workers.drivers.kubernetes.postmortem import (
+    SENT_BY_KUBELET,
     Ending,
     command,
     deletion_asked_at,
@@ -22,7 +23,7 @@ from workers.drivers.kubernetes.postmortem import (
     working_dir,
 )
 from workers.drivers.kubernetes.reading import condition, part, text
-from workers.drivers.kubernetes.reasons import DEADLINE, NODE_LOST, Cause, cause_of
+from workers.drivers.kubernetes.reasons import DEADLINE, ENDED_BY_NODE, NODE_LOST, RESTARTED, Cause, cause_of
 from workers.drivers.kubernetes.words import REMEDIES, SUMMARIES, fatal_exec, reason_of
 from workers.drivers.protocol import Observation, Phase
 
@@ -36,6 +37,12 @@ NOT_STARTED = {
     "CreateContainerConfigError",
     "PreStartHookError",
     "PostStartHookError",
+}
+
+# What stands in place of an end that nobody saw; the exit code beside it is made up.
+LOST_TRACK = {
+    "ContainerStatusUnknown": (NODE_LOST, "the kubelet could not find out how the container ended"),
+    "Unknown": (RESTARTED, "containerd found the container's process gone when it was started again"),
 }
 
 
@@ -55,12 +62,14 @@ def judge(seen: Observation) -> Verdict | None:
 def _ended(end: Ending) -> Verdict | None:
     if end.was_deleted:
         return _deleted(end)
-    if text(end.ended, "reason") == "ContainerStatusUnknown":
-        return _caused(NODE_LOST, "the kubelet could not find out how the container ended", end)
+    if (lost := LOST_TRACK.get(text(end.ended, "reason"))) is not None:
+        return _caused(*lost, end)
     if error := _start_error(end):
         return _not_started(end, error)
     if end.exit_code is None:
         return _unexplained(end)
+    if end.was_told and end.exit_code in SENT_BY_KUBELET and not end.was_asked:
+        return _caused(ENDED_BY_NODE, "; ".join(_events_of(end, "Killing", "SandboxChanged")), end)
     return None if end.exit_code == 0 and not end.is_init else _by_exit_code(end)
 
 
@@ -111,6 +120,11 @@ def _causes(end: Ending) -> Iterator[tuple[Cause, str]]:
         cause = cause_of(text(event, "reason"), text(event, "message"))
         if cause is not None and not (cause is DEADLINE and end.was_asked):
             yield cause, f"{text(event, 'reason')}: {text(event, 'message')}"
+
+
+def _events_of(end: Ending, *reasons: str) -> list[str]:
+    told = [event for event in end.events if text(event, "reason") in reasons]
+    return [f"{text(event, 'reason')}: {text(event, 'message')}" for event in told]
 
 
 def _caused(cause: Cause, words: str, end: Ending) -> Verdict:

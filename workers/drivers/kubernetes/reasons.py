@@ -21,6 +21,12 @@ AGAIN = "A retry on `platform` runs it again."
 
 NODE_LOST = Cause("node_lost", "The node that it ran on was lost.", LOST)
 NODE_SHUTDOWN = Cause("node_lost", "The node was shut down, and ended the pod.", AGAIN)
+RESTARTED = Cause("node_lost", "The node, or the container runtime on it, was restarted while it ran.", AGAIN)
+ENDED_BY_NODE = Cause(
+    "evicted_node",
+    "The node ended the container, and does not say why.",
+    AGAIN + " The kubelet's log on that node says more.",
+)
 DRAINED = Cause("evicted_node", "The pod was evicted from its node, as when a node is drained.", AGAIN)
 TURNED_AWAY = Cause("evicted_node", "The node had no room for the pod after all, and turned it away.", AGAIN)
 PREEMPTED = Cause(

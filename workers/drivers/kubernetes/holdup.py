@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs.verdicts import Verdict
@@ -39,15 +39,25 @@ CONFIG_REASONS = {
     "PostStartHookError",
     "CrashLoopBackOff",
 }
-NODE_EVENTS = {
+VOLUME_EVENTS = {
     "FailedMount": "A volume cannot be mounted",
     "FailedAttachVolume": "A volume cannot be attached",
     "FailedMapVolume": "A volume cannot be mapped",
+}
+NODE_EVENTS = {
+    **VOLUME_EVENTS,
     "FailedCreatePodSandBox": "The node cannot make the pod's sandbox",
     "FailedCreatePodContainer": "The node cannot make the container",
     "NetworkNotReady": "The node's network is not ready",
     "FailedPreStartHook": "The hook before the start failed",
 }
+# The next things that happen on a node. Only they say that it is past its trouble: much else is said again and again, as
+# `SandboxChanged` after each sandbox that failed, and `DNSConfigForming`.
+PAST = {"Pulling", "Pulled", "Created", "Started"}
+# Of a volume, a time-out is told now and then in between; what is behind it is told apart.
+VAGUE = re.compile(r"timed out waiting for the condition|context deadline exceeded")
+RECENT = timedelta(minutes=5)  # the kubelet tries volumes again after two minutes at most
+COMBINED = "(combined from similar events): "
 # An image does not change, so what can never start in it need not be waited for.
 FOR_EVER = {"command_not_found", "command_not_executable", "bad_working_dir", "wrong_platform"}
 MISSING = re.compile(
@@ -119,9 +129,11 @@ def _cause(message: str) -> str:
 
 def _pull_event(events: list[Mapping[str, Any]]) -> str:
     pulls = [
-        event for event in events if text(event, "message").startswith(("Failed to pull image", "Failed to inspect"))
+        event
+        for event in events
+        if text(event, "message").removeprefix(COMBINED).startswith(("Failed to pull image", "Failed to inspect"))
     ]
-    return text(_latest(pulls), "message")
+    return text(_latest(pulls), "message").removeprefix(COMBINED)
 
 
 def _config(message: str) -> Holdup:
@@ -143,16 +155,28 @@ def _missing(found: re.Match[str], message: str) -> Verdict:
 
 
 def _of_node(events: list[Mapping[str, Any]]) -> Holdup | None:
-    """Only by the latest event: what was overcome since is no trouble any more."""
-    last = _latest(events)
+    """What was overcome since is no trouble any more."""
+    last = _telling(events)
     said = NODE_EVENTS.get(text(last, "reason"))
     if said is None:
         return None
-    message = text(last, "message")
+    message = text(last, "message").removeprefix(COMBINED)
     if found := MISSING.search(message):
         return _held("config", _missing(found, message))
     code, remedy = _of_volume(message) or reason_of(message) or ("internal_error", REMEDIES["internal_error"])
     return _held("config", Verdict(code, f"{said}: {_short(message)}", (message[:1000],), remedy))
+
+
+def _telling(events: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The event that says where the node is; of a volume, rather the one that says why than the latest."""
+    last = _latest(event for event in events if text(event, "reason") in {*NODE_EVENTS, *PAST})
+    at = happened_at(last)
+    if text(last, "reason") not in VOLUME_EVENTS or at is None or not VAGUE.search(text(last, "message")):
+        return last
+    volumes = (event for event in events if text(event, "reason") in VOLUME_EVENTS)
+    clear = _latest(event for event in volumes if not VAGUE.search(text(event, "message")))
+    since = happened_at(clear)
+    return clear if since and at - since <= RECENT else last
 
 
 def _of_volume(message: str) -> tuple[str, str] | None:

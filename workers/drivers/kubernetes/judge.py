@@ -24,7 +24,7 @@ from workers.drivers.kubernetes.postmortem import (
 )
 from workers.drivers.kubernetes.reading import condition, part, text
 from workers.drivers.kubernetes.reasons import DEADLINE, ENDED_BY_NODE, NODE_LOST, RESTARTED, Cause, cause_of
-from workers.drivers.kubernetes.words import REMEDIES, SUMMARIES, fatal_exec, reason_of
+from workers.drivers.kubernetes.words import SUMMARIES, fatal_exec, reason_of, told_by_code
 from workers.drivers.protocol import Observation, Phase
 
 EXEC_FAILED = {1, 126, 127, 128, 255}
@@ -177,7 +177,7 @@ def _start_error(end: Ending) -> str:
 
 
 def _not_started(end: Ending, error: str) -> Verdict:
-    code, remedy = reason_of(error) or ("internal_error", REMEDIES["internal_error"])
+    code, remedy = reason_of(error) or told_by_code(end.exit_code)
     words = {"command": command(end), "user": user(end), "working_dir": working_dir(end)}
     summary = SUMMARIES[code].format(**words)
     if end.is_init:

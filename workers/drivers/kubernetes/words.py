@@ -13,6 +13,13 @@ from collections.abc import Mapping
 REASONS: tuple[tuple[str, str, str], ...] = (
     (r"oom[- ]?killed", "oom_killed", "Ask for more `memory`: it did not even suffice to start."),
     (
+        # Said by runc in the same sentences as what is wrong with a program, and never the job's fault.
+        r"apply apparmor|apparmor failed|init seccomp|seccomp filter|selinux label|/proc/self/attr|apply caps|setting rlimit"
+        r"|cgroup config|open /proc/sys/",
+        "internal_error",
+        "The node's own set-up keeps containers from starting: see to its security modules and cgroups.",
+    ),
+    (
         r"exec format error|not an executable for this|wrong architecture",
         "wrong_platform",
         "The program was built for another processor. Ask for its `arch`, or use an image built for the node's.",
@@ -68,7 +75,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "",
     ),
     (
-        r"(exec|stat|load|executable|entrypoint|container process)\b.*(permission denied|is a directory|operation not permitted)"
+        r"(exec|stat|load|executable|entrypoint)\b.*(permission denied|is a directory|operation not permitted)"
         r"|not executable|oci permission denied",
         "command_not_executable",
         "",
@@ -110,6 +117,12 @@ def reason_of(text: str) -> tuple[str, str] | None:
         if re.search(pattern, text, re.IGNORECASE):
             return code, remedy or REMEDIES[code]
     return None
+
+
+def told_by_code(exit_code: int | None) -> tuple[str, str]:
+    """The same where the words tell nothing, or there are none: 127 and 126 are what runtimes give, as shells do."""
+    code = {127: "command_not_found", 126: "command_not_executable"}.get(exit_code or 0, "internal_error")
+    return code, REMEDIES[code]
 
 
 def fatal_exec(message: str) -> str:

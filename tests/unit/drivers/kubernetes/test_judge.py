@@ -347,6 +347,15 @@ START = "failed to create containerd task: failed to create shim task: OCI runti
         ("fork/exec /proc/self/exe: resource temporarily unavailable", "pids_exhausted"),
         ('error mounting "/a" to rootfs at "/b": not a directory', "invalid_spec"),
         ("nvidia-container-cli: initialization error", "unschedulable"),
+        ('error during container init: exec: "/run.sh": permission denied: unknown', "command_not_executable"),
+        ("write /proc/self/attr/apparmor/exec: no such file or directory", "internal_error"),
+        ('exec: "seccomp-test": executable file not found in $PATH: unknown', "command_not_found"),
+        ("write /proc/self/attr/keycreate: permission denied", "internal_error"),
+        ("unable to start container process: unable to apply caps: operation not permitted", "internal_error"),
+        ("unable to start container process: error setting rlimit type 7: operation not permitted", "internal_error"),
+        ("unable to init seccomp: error loading seccomp filter: invalid argument", "internal_error"),
+        ("unable to apply cgroup configuration: mkdir /sys/fs/cgroup/x: no space left on device", "internal_error"),
+        ("unable to start container process: error mounting: operation not permitted", "internal_error"),
         ("a new thing", "internal_error"),
     ],
 )
@@ -356,6 +365,13 @@ def test_what_could_not_start_is_told_by_the_runtimes_words(message: str, code: 
     assert verdict.code == code
     assert message in verdict.evidence[0]
     assert verdict.remedy
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "code"), [(127, "command_not_found"), (126, "command_not_executable"), (1, "internal_error")]
+)
+def test_what_could_not_start_without_a_word_is_told_by_its_code(exit_code: int, code: str) -> None:
+    assert code_of(seen(ended(exit_code, reason="ContainerCannotRun"))) == code
 
 
 def test_a_program_that_could_not_even_be_executed_is_told_by_its_only_line() -> None:

@@ -79,7 +79,8 @@ class KubernetesDriver:
             self._must_be_here(handle)
             pod, gone = self._sight.look(handle)
             if pod is None or gone:
-                return observe.gone(handle, pod, self._evidence(handle, pod, Phase.GONE).events)
+                told = self._evidence(handle, pod, Phase.GONE)
+                return observe.gone(handle, pod, told.events, told.node)
             seen = observe.observe(pod, handle.place)
             if not _wants_evidence(seen, pod):
                 return seen

@@ -62,13 +62,15 @@ def observe(
     )
 
 
-def gone(handle: Handle, pod: Mapping[str, Any] | None = None, events: Sequence[Mapping[str, Any]] = ()) -> Observation:
-    """`pod`: as it was when it was last seen."""
-    return Observation(
-        handle=handle,
-        phase=Phase.GONE,
-        raw={"pod": None if pod is None else trimmed(pod), "events": list(events), "node": None},
-    )
+def gone(
+    handle: Handle,
+    pod: Mapping[str, Any] | None = None,
+    events: Sequence[Mapping[str, Any]] = (),
+    node: Mapping[str, Any] | None = None,
+) -> Observation:
+    """`pod`: as it was when it was last seen; `node`: as it is now."""
+    last = None if pod is None else trimmed(pod)
+    return Observation(handle=handle, phase=Phase.GONE, raw={"pod": last, "events": list(events), "node": node})
 
 
 def phase_of(pod: Mapping[str, Any], now: datetime) -> Phase:

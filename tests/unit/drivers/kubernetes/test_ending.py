@@ -7,6 +7,7 @@ import pytest
 from tests.unit.drivers.kubernetes.api import Answer, Api, Asked
 from tests.unit.drivers.kubernetes.namespace import Namespace
 from tests.unit.drivers.kubernetes.pods import spec
+from tests.unit.drivers.kubernetes.test_watch import eventually
 from workers.drivers.kubernetes import ending
 from workers.drivers.kubernetes.driver import KubernetesDriver
 from workers.drivers.kubernetes.options import Options
@@ -176,3 +177,18 @@ def test_one_that_we_asked_to_end_did_not_run_too_long(
     verdict = driver.judge(driver.inspect(handle))
     assert verdict
     assert (verdict.code, "SIGTERM" in verdict.summary) == ("killed_by_signal", True)
+
+
+def test_one_that_is_gone_is_judged_by_what_became_of_its_node(
+    driver: KubernetesDriver, namespace: Namespace, handle: Handle
+) -> None:
+    """Whoever removes it by force from a dead machine leaves nothing else behind."""
+    namespace.ungated(NAME, RUNNING)
+    eventually(lambda: driver.inspect(handle).phase is Phase.RUNNING)
+    del namespace.pods[NAME]
+    away = {"type": "Ready", "status": "Unknown"}
+    namespace.node = {"metadata": {"name": "node1"}, "spec": {}, "status": {"conditions": [away]}}
+    eventually(lambda: driver.inspect(handle).phase is Phase.GONE)
+    verdict = driver.judge(driver.inspect(handle))
+    assert verdict
+    assert (verdict.code, "node1" in verdict.evidence[0]) == ("node_lost", True)

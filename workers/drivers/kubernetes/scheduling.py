@@ -32,17 +32,42 @@ DIMENSIONS: tuple[tuple[str, str, str, str], ...] = (
         "Check `arch`, `region` and `requires` against the labels of the nodes.",
     ),
     (
+        r"taint(?:\(s\))? \{node\.kubernetes\.io/unschedulable:",
+        "node",
+        "{of} are cordoned",
+        "Uncordon a node, or add one.",
+    ),
+    (
+        # The cluster's own, about a node that is not well: to tolerate them would help nobody.
+        r"taint(?:\(s\))? \{(?P<a>node\.kubernetes\.io/[^:}]*|node\.[^:}/]*/(uninitialized|agent-not-ready))",
+        "taint",
+        "{of} have {a}: they are unwell, or not ready yet",
+        "See to the nodes.",
+    ),
+    (
         r"taint(?:\(s\))? \{(?P<a>[^:}]*): ?(?P<b>[^}]*)\}",
         "taint",
         "{of} have {a}={b}, which it does not tolerate",
         "Tolerate the taint in TOWLINE_KUBERNETES_TOLERATIONS, or take it off the nodes.",
     ),
-    (r"taint", "taint", "{of} have one that it does not tolerate", "Tolerate it in TOWLINE_KUBERNETES_TOLERATIONS."),
+    (
+        r"taint",  # newer schedulers do not say which
+        "taint",
+        "{of} have one that it does not tolerate",
+        "See which with `kubectl describe nodes`, and tolerate it in TOWLINE_KUBERNETES_TOLERATIONS, or see to nodes that "
+        "are unwell.",
+    ),
     (r"were unschedulable|unschedulable$", "node", "{of} are cordoned", "Uncordon a node, or add one."),
     (r"volume node affinity|volume.*zone", "volume", "{of} do not reach it", "Use a volume that more nodes reach."),
+    (r"max volume count", "volume", "{of} hold as many as they may", ROOM[1]),
     (r"free ports", "port", "in use on {of}", "Wait until the pod that holds it ends."),
     (r"(memory|disk|pid|network).*(pressure|unavailable)|not ready", "node", "{of} are unwell", "See to the nodes."),
-    (r"anti-?affinity|topology spread", "affinity", "{of} are ruled out by other pods", "Wait, or add nodes."),
+    (
+        r"anti-?affinity|pod affinity|topology spread",
+        "affinity",
+        "{of} are ruled out by other pods",
+        "Wait, or add nodes.",
+    ),
 )
 
 
@@ -106,6 +131,7 @@ def _wanted(pod: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _unparsed(message: str) -> str:
-    if "no nodes available" in message or HEAD.match(message):
+    told = TAIL.sub("", HEAD.sub("", message)).strip(" .")[:300]
+    if "no nodes available" in message or (HEAD.match(message) and not told):
         return "No node can take it: the cluster has none that is ready."
-    return f"The scheduler has no place for it: {TAIL.sub('', message).strip(' .')[:300]}."
+    return f"The scheduler has no place for it: {told or 'it does not say why'}."

@@ -85,6 +85,22 @@ def told(pod: Any, *events: Any) -> Holdup:
             "port: in use on 3 of 3",
         ),
         ("0/3 nodes are available: 3 node(s) did a new thing.", "3 of 3: did a new thing"),
+        (
+            "0/3 nodes are available: 3 node(s) had untolerated taint {node.kubernetes.io/not-ready: }.",
+            "taint: 3 of 3 have node.kubernetes.io/not-ready: they are unwell",
+        ),
+        (
+            "0/3 nodes are available: 3 node(s) had untolerated taint {node.kubernetes.io/unschedulable: }.",
+            "node: 3 of 3 are cordoned",
+        ),
+        ("0/3 nodes are available: 3 node(s) didn't match pod affinity rules.", "affinity: 3 of 3 are ruled out"),
+        ("0/3 nodes are available: 3 node(s) exceed max volume count.", "volume: 3 of 3 hold as many as they may"),
+        (
+            "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims." + PREEMPTION,
+            "The scheduler has no place for it: pod has unbound immediate PersistentVolumeClaims.",
+        ),
+        ("0/0 nodes are available." + PREEMPTION, "the cluster has none that is ready"),
+        ("", "it does not say why"),
         ("no nodes available to schedule pods", "the cluster has none that is ready"),
         ('persistentvolumeclaim "data" not found. ' + PREEMPTION, 'persistentvolumeclaim "data" not found'),
     ],

@@ -24,9 +24,10 @@ from workers.drivers.kubernetes.reading import (
 from workers.drivers.protocol import Observation
 
 SENT_BY_KUBELET = {128 + signal.SIGTERM, 128 + signal.SIGKILL}
-# The kubelet takes an ended pod out of the API within seconds; the time of a graceful deletion is then no longer told.
 YEAR_SECONDS = 365 * 86400
-REMOVED_AFTER = timedelta(seconds=10)
+# The kubelet takes an ended pod out of the API within seconds; the time of a graceful deletion is then no longer told. And a
+# node's clock may be behind that of whoever sent the pod away.
+SOON = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,8 @@ class Ending:
         """The condition that says who sent it away, if that was before it ended by itself."""
         found = condition(self.pod, "DisruptionTarget")
         since, finished = moment(found, "lastTransitionTime"), self.finished_at
-        if found.get("status") != "True" or (since and finished and finished < since and not self.was_told):
-            return {}
-        return found
+        is_late = since is not None and finished is not None and finished < since and not self._may_be_of(since)
+        return {} if found.get("status") != "True" or is_late else found
 
     @property
     def was_asked(self) -> bool:
@@ -87,10 +87,15 @@ class Ending:
         if not text(part(self.pod, "metadata"), "deletionTimestamp"):
             return False
         finished = self.finished_at
-        if self.was_told or finished is None or asked is None or asked <= finished:
+        return finished is None or asked is None or asked <= finished or self._may_be_of(asked)
+
+    def _may_be_of(self, asked: datetime) -> bool:
+        """Whether it ended because that was asked for, though its end is told to be the earlier."""
+        if self.was_told:
             return True
-        grace = number(part(self.pod, "metadata"), "deletionGracePeriodSeconds")
-        return not grace and self.exit_code in SENT_BY_KUBELET and asked - finished <= REMOVED_AFTER
+        finished = self.finished_at
+        is_soon = finished is not None and asked - finished <= SOON
+        return is_soon and self.exit_code in SENT_BY_KUBELET
 
 
 def read_ending(seen: Observation) -> Ending:

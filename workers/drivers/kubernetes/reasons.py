@@ -42,6 +42,8 @@ DEADLINE = Cause(
 DENIED = Cause("policy_denied", "The node's policy forbids this pod.", "Ask for less, or let the node allow it.")
 UNFIT = Cause("unschedulable", "The node cannot run this kind of pod.", "Ask for another `arch` or other `requires`.")
 
+REJECTED = "Pod was rejected"  # by a kubelet, for whatever reason: newer ones have more of them
+
 CAUSES: Mapping[str, Cause] = {
     # status.reason
     "DeadlineExceeded": DEADLINE,
@@ -75,11 +77,16 @@ CAUSES: Mapping[str, Cause] = {
 }
 
 OWN_LIMIT = r"exceeds the (total )?limit|exceeded its local ephemeral storage limit"
-EVICTED_STORAGE = Cause(
-    "evicted_storage",
-    "It used more disk than it had asked for, and was evicted.",
-    "Ask for more `disk`, or let the program write less.",
-)
+LIMIT = r"limit (?:of containers )?\"?(?P<limit>\d[\w.]*?)\"?(?:\. |$|\.$)"
+# The volumes of ours that have a limit → where they are seen, and what to do.
+OUR_VOLUMES: Mapping[str, tuple[str, str]] = {
+    "tmp": (
+        " in /tmp",
+        "Let it write less there; TOWLINE_KUBERNETES_SCRATCH_BYTES is the limit, or `disk` where that is less.",
+    ),
+    "shm": (" in /dev/shm", "Ask for more `shm`."),
+}
+WRITE_LESS = "Ask for more `disk`, or let the program write less."
 
 
 def cause_of(reason: str, message: str = "") -> Cause | None:
@@ -88,24 +95,40 @@ def cause_of(reason: str, message: str = "") -> Cause | None:
         return evicted(message)
     if reason == "TaintManagerEviction" and message.startswith("Cancelling"):
         return None
-    if reason == "TerminationByKubelet" and "shutdown" in message.lower():
-        return NODE_SHUTDOWN
+    if reason == "TerminationByKubelet":
+        return _by_kubelet(message)
     if reason.startswith("OutOf"):
         return TURNED_AWAY._replace(
             summary=f"The node had no {reason[5:] or 'room'} left for the pod, and turned it away."
         )
-    return CAUSES.get(reason)
+    return CAUSES.get(reason) or (TURNED_AWAY if message.startswith(REJECTED) else None)
+
+
+def _by_kubelet(message: str) -> Cause:
+    if "shutdown" in message.lower():
+        return NODE_SHUTDOWN
+    if "in order to admit critical pod" in message:
+        return PREEMPTED
+    return evicted(message) if re.search(f"low on resource|condition:|{OWN_LIMIT}", message) else DRAINED
 
 
 def evicted(message: str) -> Cause:
     """Over a limit of its own, or because its node was short of something."""
     if re.search(OWN_LIMIT, message, re.IGNORECASE):
-        return EVICTED_STORAGE
+        return _over_its_limit(message)
     short = re.search(r"low on resource: ([\w.\-/\[\]]+\w)", message)
     pressed = re.search(r"condition: \[(\w+)Pressure", message)
     lacks = short[1].strip("[]") if short else pressed[1].lower() if pressed else "something"
     return Cause(
         "evicted_node",
-        f"The node ran out of {lacks}, and evicted the pod.",
+        f"The node ran out of {lacks}, and {'turned the pod away' if message.startswith(REJECTED) else 'evicted the pod'}.",
         "A retry on `platform` runs it again. See to the node: what is asked for there is more than it has.",
     )
+
+
+def _over_its_limit(message: str) -> Cause:
+    volume = re.search(r"EmptyDir volume \"([^\"]+)\"", message)
+    where, remedy = OUR_VOLUMES.get(volume[1] if volume else "", ("", WRITE_LESS))
+    limit = re.search(LIMIT, message.strip())
+    most = f"its limit of {limit['limit']}" if limit else "it had asked for"
+    return Cause("evicted_storage", f"It used more disk{where} than {most}, and was evicted.", remedy)

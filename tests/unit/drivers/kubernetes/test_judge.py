@@ -237,7 +237,7 @@ def test_the_reason_of_a_pod_comes_before_its_exit_code(reason: str, message: st
     [
         ("The node was low on resource: inodes. ", "inodes"),
         ("The node was low on resource: ephemeral-storage. Container job was using 5Gi.", "ephemeral-storage"),
-        ("Pod was rejected: The node had condition: [MemoryPressure]. ", "memory"),
+        ("The node had condition: [MemoryPressure]. ", "memory"),
     ],
 )
 def test_what_the_node_was_short_of_is_named(message: str, short: str) -> None:

@@ -45,3 +45,72 @@ def test_who_was_sent_away_long_after_the_end_is_not_blamed_on_it() -> None:
     assert code_of(seen(ended(137, status=disrupted("PreemptionByScheduler", at="2026-11-22T12:01:00Z")))) == (
         "killed_by_signal"
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("Evicted", "Pod was rejected: The node had condition: [DiskPressure]. "),
+        ("OutOfcpu", "Pod was rejected: Node didn't have enough resource: cpu, requested: 500, used: 1, capacity: 400"),
+        ("SupplementalGroupsPolicyNotSupported", "Pod was rejected: SupplementalGroupsPolicy=Strict is not supported"),
+        ("AReasonOfTomorrow", "Pod was rejected: for a reason of tomorrow"),
+    ],
+)
+def test_what_a_node_turned_away_never_ran_there(reason: str, message: str) -> None:
+    verdict = judge(seen(ended(status={"reason": reason, "message": message}), error=message))
+    assert verdict is not None
+    assert (verdict.code, "turned" in verdict.summary) == ("evicted_node", True)
+    assert message.strip() in verdict.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "words"),
+    [
+        ("The node was low on resource: memory. Threshold quantity: 100Mi, available: 9Mi. ", "evicted_node", "memory"),
+        ("Pod was terminated in response to imminent node shutdown.", "node_lost", "shut down"),
+        ("Preempted in order to admit critical pod", "preempted", "priority"),
+        ("", "evicted_node", "evicted"),
+    ],
+)
+def test_the_kubelets_own_condition_says_why_when_the_pods_reason_is_lost(message: str, code: str, words: str) -> None:
+    status = disrupted("TerminationByKubelet")
+    status["conditions"][0]["message"] = message
+    verdict = judge(seen(ended(137, status=status)))
+    assert verdict is not None
+    assert (verdict.code, words in verdict.summary) == (code, True)
+
+
+@pytest.mark.parametrize(
+    ("message", "summary", "remedy"),
+    [
+        (
+            "Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. ",
+            "It used more disk than its limit of 10Mi, and was evicted.",
+            "`disk`",
+        ),
+        (
+            'Container job exceeded its local ephemeral storage limit "1.5Gi". ',
+            "It used more disk than its limit of 1.5Gi, and was evicted.",
+            "`disk`",
+        ),
+        (
+            'Usage of EmptyDir volume "tmp" exceeds the limit "1Gi". ',
+            "It used more disk in /tmp than its limit of 1Gi, and was evicted.",
+            "TOWLINE_KUBERNETES_SCRATCH_BYTES",
+        ),
+        (
+            'Usage of EmptyDir volume "shm" exceeds the limit "64Mi". ',
+            "It used more disk in /dev/shm than its limit of 64Mi, and was evicted.",
+            "`shm`",
+        ),
+        (
+            "Container job exceeded its local ephemeral storage limit",
+            "It used more disk than it had asked for, and was evicted.",
+            "`disk`",
+        ),
+    ],
+)
+def test_an_eviction_over_a_limit_of_its_own_names_it(message: str, summary: str, remedy: str) -> None:
+    verdict = judge(seen(ended(137, status={"reason": "Evicted", "message": message})))
+    assert verdict is not None
+    assert (verdict.summary, remedy in verdict.remedy) == (summary, True)

@@ -114,6 +114,8 @@ def _waiting(waiting: Mapping[str, Any], image: str, events: list[Mapping[str, A
 def _image(reason: str, message: str, image: str, events: list[Mapping[str, Any]]) -> Holdup:
     if reason == "InvalidImageName":
         return _held("image", pull_verdict("image_invalid_name", image, message), hopeless=True)
+    if reason == "ErrImageNeverPull" and "proper credentials" in message:  # of an image that others may use there
+        return _held("image", pull_verdict("image_unauthorized", image, message))
     if reason == "ErrImageNeverPull":
         return _held("image", pull_verdict("image_not_found", image, message, NOT_ON_NODE))
     words = _cause(message) or _pull_event(events) or message

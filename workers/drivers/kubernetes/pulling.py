@@ -40,6 +40,8 @@ CAUSES: tuple[tuple[str, str], ...] = (
     ),
 )
 # Docker Hub says both in one sentence; there the name is more likely wrong than a login missing.
+# A registry that asks for a login before it says anything has none such: there it is missing.
+NO_LOGIN = "no basic auth credentials"
 HIDDEN = r"pull access denied, repository does not exist|insufficient_scope"
 
 SUMMARIES: Mapping[str, str] = {
@@ -68,7 +70,8 @@ def pull_code(words: str) -> str:
     """The verdict code for what is said about a pull. Names and addresses in it are not words."""
     words = re.sub(r'"[^"]*"|https?://\S+', "", words)
     if re.search(HIDDEN, words, re.IGNORECASE):
-        return "image_not_found" if "does not exist" in words else "image_unauthorized"
+        is_wrong = "does not exist" in words and NO_LOGIN not in words
+        return "image_not_found" if is_wrong else "image_unauthorized"
     return next((code for cause, code in CAUSES if re.search(cause, words, re.IGNORECASE)), "image_pull_failed")
 
 

@@ -139,6 +139,11 @@ CONTAINERD = 'failed to pull and unpack image "reg.example/demo:1": failed to re
             "insufficient_scope: authorization failed",
             "image_not_found",
         ),
+        (
+            CONTAINERD + "pull access denied, repository does not exist or may require authorization: authorization "
+            "failed: no basic auth credentials",
+            "image_unauthorized",
+        ),
         (CONTAINERD + "failed to authorize: failed to fetch anonymous token: 401 Unauthorized", "image_unauthorized"),
         (
             CONTAINERD + "unexpected status from HEAD request to https://reg.example/v2: 403 Forbidden",
@@ -174,6 +179,12 @@ def test_a_pull_that_fails_is_told_by_its_cause_and_kept_through_the_back_off(me
 def test_names_and_addresses_are_no_words() -> None:
     pod = waiting("ErrImagePull", 'failed to resolve "x/denied:404": GET https://r/v2/timeout/500: a new thing')
     assert told(pod).verdict.code == "image_pull_failed"
+
+
+def test_an_image_that_only_others_may_use_is_not_missing() -> None:
+    words = "is present with pull policy of Never but does not have the proper credentials to be used by this pod"
+    found = told(waiting("ErrImageNeverPull", words))
+    assert (found.verdict.code, "PULL_SECRETS" in found.verdict.remedy) == ("image_unauthorized", True)
 
 
 def test_only_a_name_that_is_none_is_hopeless() -> None:

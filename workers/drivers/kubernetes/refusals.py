@@ -24,8 +24,9 @@ POLICY = re.compile(
     r"|conflicts? with its namespace|PodSecurityPolicy",
     re.IGNORECASE,
 )
+DENIED = "denied the request"  # a webhook's no, which may have any status
 LIMIT_RANGE = re.compile(
-    r"(?P<bound>maximum|minimum) (?P<resource>\S+) usage per (?P<per>\w+) is (?P<limit>[^,\]]+)"
+    r"(?P<bound>maximum|minimum) (?P<resource>\S+) usage per (?P<per>\w+) is (?P<limit>\d+(\.\d+)?\w*)"
     r"|(?P<ratio>\S+) max limit to request ratio per (?P<per2>\w+) is",
 )
 # Where in a pod → which field of a job it is made from.
@@ -48,9 +49,9 @@ def refusal(status: int, message: str, spec: ContainerSpec) -> Verdict | Holdup 
         return _over_quota(found, message)
     if "status unknown for quota" in message:
         return _held(message, "The namespace's quota is being counted.")
-    if PASSING.search(message) or status not in (400, 403, 413, 422):
+    if PASSING.search(message) or not (status in (400, 403, 413, 422) or (status < 500 and DENIED in message)):
         return None
-    if found := LIMIT_RANGE.search(message):
+    if found := list(LIMIT_RANGE.finditer(message)):
         return _out_of_range(found, message)
     return _missing_class(message) or _denied(status, message, spec)
 
@@ -84,18 +85,18 @@ def _more(amount: str, limit: str) -> bool:
     return a is not None and b is not None and a > b
 
 
-def _out_of_range(found: re.Match[str], message: str) -> Verdict:
-    if found["ratio"]:
-        summary = f"The namespace does not allow this ratio of limit to request of {found['ratio']}."
+def _out_of_range(found: list[re.Match[str]], message: str) -> Verdict:
+    bounds = [each for each in found if each["bound"]]
+    if not bounds:
+        summary = f"The namespace does not allow this ratio of limit to request of {found[0]['ratio']}."
         return Verdict(
             "invalid_spec", summary, (message[:1000],), "Let the namespace's limit range allow a ratio of 1."
         )
-    most = "most" if found["bound"] == "maximum" else "least"
-    summary = (
-        f"The namespace allows a {found['per'].lower()} at {most} {found['limit'].strip()} of {found['resource']}."
-    )
-    remedy = f"Ask for {'less' if most == 'most' else 'more'} {found['resource']} in `resources`."
-    return Verdict("invalid_spec", summary, (message[:1000],), remedy)
+    most = {"maximum": ("at most", "less"), "minimum": ("at least", "more")}
+    allowed = ", ".join(f"{most[b['bound']][0]} {b['limit']} of {b['resource']}" for b in bounds)
+    wanted = " and ".join(f"{most[b['bound']][1]} {b['resource']}" for b in bounds)
+    summary = f"The namespace allows a {bounds[0]['per'].lower()} {allowed}."
+    return Verdict("invalid_spec", summary, (message[:1000],), f"Ask for {wanted} in `resources`.")
 
 
 def _missing_class(message: str) -> Verdict | None:
@@ -119,6 +120,10 @@ def _denied(status: int, message: str, spec: ContainerSpec) -> Verdict | None:
 
 def _policy(message: str, spec: ContainerSpec) -> Verdict:
     remedy = "Whoever runs the cluster set this policy; its words say what to leave out."
+    if found := re.search(r"failed quota: (\S+): must specify (.*)", message):
+        remedy = (
+            f"The quota {found[1]} wants amounts that Towline does not give: {found[2]}. A LimitRange can add them."
+        )
     if spec.user in ("0", "root") and "runAs" in message:
         remedy = "This namespace runs nobody as root: give the job another `user`."
     return Verdict("policy_denied", "A policy of the cluster forbids this pod.", (message[:1000],), remedy)

@@ -306,6 +306,7 @@ def test_more_than_the_whole_quota_is_hopeless() -> None:
             "policy_denied",
         ),
         ('admission webhook "policy.example" denied the request: no', 400, "policy_denied"),
+        ('admission webhook "policy.example" denied the request: no', 406, "policy_denied"),
         ("ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no", 422, "policy_denied"),
         (FORBIDDEN + "failed quota: q: must specify limits.memory for: job", 403, "policy_denied"),
         (FORBIDDEN + "pod node label selector conflicts with its namespace node label selector", 403, "policy_denied"),
@@ -326,6 +327,12 @@ def test_what_is_not_taken_is_told(message: str, status: int, code: str) -> None
 
 
 def test_a_limit_and_a_field_are_named() -> None:
+    both = "[maximum cpu usage per Container is 1.5, but limit is 2, maximum memory usage per Container is 1Gi, but limit is 2Gi]"
+    assert "at most 1.5 of cpu, at most 1Gi of memory." in refused(FORBIDDEN + both).summary
+    assert "less cpu and less memory" in refused(FORBIDDEN + both).remedy
+    unlimited = refused(FORBIDDEN + "maximum cpu usage per Container is 2.  No limit is specified")
+    assert unlimited.summary.endswith("at most 2 of cpu.")
+    assert "requests.cpu" in refused(FORBIDDEN + "failed quota: q: must specify requests.cpu for: job").remedy
     assert "4Gi of memory" in refused(FORBIDDEN + "maximum memory usage per Container is 4Gi, but limit is 8Gi").summary
     assert "working_dir" in refused('Pod "i" is invalid: spec.containers[0].workingDir: Invalid value', 422).remedy
     assert "root" in refused(FORBIDDEN + 'violates PodSecurity "restricted": runAsNonRoot != true', user="0").remedy

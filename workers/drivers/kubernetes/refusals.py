@@ -51,8 +51,8 @@ def refusal(status: int, message: str, spec: ContainerSpec) -> Verdict | Holdup 
         return _held(message, "The namespace's quota is being counted.")
     if PASSING.search(message) or not (status in (400, 403, 413, 422) or (status < 500 and DENIED in message)):
         return None
-    if found := list(LIMIT_RANGE.finditer(message)):
-        return _out_of_range(found, message)
+    if limits := list(LIMIT_RANGE.finditer(message)):
+        return _out_of_range(limits, message)
     return _missing_class(message) or _denied(status, message, spec)
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from workers.drivers.kubernetes.holdup import holdup
-from workers.drivers.kubernetes.reading import JOB, condition, job_status, part, parts
+from workers.drivers.kubernetes.reading import JOB, condition, job_ended, job_status, part, parts
 from workers.drivers.protocol import LABEL_ATTEMPT, LABEL_INSTALLATION, LABEL_JOB, Handle, Observation, Phase
 
 NAME = "kubernetes"
@@ -41,7 +41,7 @@ def observe(
 ) -> Observation:
     """What one pod says. `events` and `node` are evidence, where somebody asked for them."""
     metadata, now = pod["metadata"], now or datetime.now(UTC)
-    phase, ended = phase_of(pod, now), _state(pod).get("terminated") or {}
+    phase, ended = phase_of(pod, now), job_ended(pod)
     over = phase is Phase.EXITED
     started_at = _started_at(pod)
     return Observation(
@@ -79,7 +79,7 @@ def phase_of(pod: Mapping[str, Any], now: datetime) -> Phase:
         return Phase.EXITED if _is_over(pod, now) else Phase.RUNNING
     if pod["spec"].get("schedulingGates"):
         return Phase.CREATED
-    if _is_left_behind(pod, now):
+    if _is_left_behind(pod, now) or _is_outlived(pod, now):
         return Phase.EXITED
     # One that has ended is not over before its pod says so too: only then is it known why.
     return Phase.RUNNING if state.get("running") or _started_at(pod) or _is_unknown(pod) else Phase.PENDING
@@ -177,6 +177,22 @@ def _is_left_behind(pod: Mapping[str, Any], now: datetime) -> bool:
     end_by = moment(pod["metadata"].get("deletionTimestamp"))
     is_given_up = told.get("status") == "True" and told.get("reason") == GIVEN_UP
     return is_given_up and end_by is not None and now - end_by > LEFT_BEHIND
+
+
+def _is_outlived(pod: Mapping[str, Any], now: datetime) -> bool:
+    """Whether its program has ended by itself, and containers that a cluster puts beside it go on for ever.
+
+    Where the pod is being ended they have its grace, and only behind that is it told why it was.
+    """
+    finished = moment((_state(pod).get("terminated") or {}).get("finishedAt"))
+    others = [each for each in parts(pod.get("status"), "containerStatuses") if each.get("name") != JOB]
+    if finished is None or not any(part(each, "state", "running") for each in others):
+        return False
+    is_sent_away = (
+        pod["metadata"].get("deletionTimestamp") or condition(pod, "DisruptionTarget").get("status") == "True"
+    )
+    grace = timedelta(seconds=pod["spec"].get("terminationGracePeriodSeconds") or 0)
+    return not is_sent_away and now - finished > grace + SETTLED
 
 
 def _exit_code(pod: Mapping[str, Any], ended: Mapping[str, Any]) -> int | None:

@@ -12,6 +12,7 @@ from workers.drivers.kubernetes.manifest import ASKED
 from workers.drivers.kubernetes.reading import (
     JOB,
     condition,
+    job_ended,
     job_status,
     moment,
     named,
@@ -168,7 +169,7 @@ def _declared(end: Ending) -> Mapping[str, Any]:
 
 
 def _decisive(pod: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    ended = part(job_status(pod), "state", "terminated")
+    ended = job_ended(pod)
     if ended or "running" in part(job_status(pod), "state"):
         return JOB, ended
     for status in parts(part(pod, "status"), "initContainerStatuses"):

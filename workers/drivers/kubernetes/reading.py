@@ -59,6 +59,12 @@ def job_status(pod: Mapping[str, Any]) -> Mapping[str, Any]:
     return named(parts(part(pod, "status"), "containerStatuses"), JOB)
 
 
+def job_ended(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The `terminated` state of the job's container; its last one where a node lost sight of it, and says that it waits."""
+    state = part(job_status(pod), "state")
+    return part(state, "terminated") or ({} if "running" in state else part(job_status(pod), "lastState", "terminated"))
+
+
 def condition(value: object, kind: str) -> Mapping[str, Any]:
     """The condition of this type in `status.conditions` of a pod or a node."""
     return next((item for item in parts(part(value, "status"), "conditions") if item.get("type") == kind), {})

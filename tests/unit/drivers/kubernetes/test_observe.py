@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.drivers.kubernetes.pods import RECORDINGS, final, pod, states
+from workers.drivers.kubernetes.judge import judge
 from workers.drivers.kubernetes.observe import gone, observe, trimmed
 from workers.drivers.protocol import Handle, Observation, Phase
 
@@ -179,3 +180,28 @@ def test_what_is_gone_keeps_what_was_last_seen_of_it() -> None:
     assert (told.phase, told.exit_code, told.handle) == (Phase.GONE, None, handle)
     assert told.raw["pod"]["metadata"]["name"] == "preempted"
     assert told.raw["events"] == [{"reason": "Preempted"}]
+
+
+ENDED = {"exitCode": 3, "reason": "Error", "startedAt": "2026-11-21T21:46:07Z", "finishedAt": "2026-11-21T21:46:10Z"}
+
+
+def test_a_program_is_over_though_what_a_cluster_put_beside_it_goes_on() -> None:
+    proxy = {"name": "proxy", "state": {"running": {"startedAt": "2026-11-21T21:46:07Z"}}}
+    status = {"phase": "Running", "containerStatuses": [*container(terminated=ENDED), proxy]}
+    assert seen(status).phase is Phase.RUNNING
+    late = seen(status, LATER + timedelta(seconds=10))
+    assert (late.phase, late.exit_code) == (Phase.EXITED, 3)
+    # While the pod is sent away, why is told once all of it has ended.
+    assert seen(status, LATER + timedelta(seconds=10), deletionTimestamp="2026-11-21T21:46:40Z").phase is Phase.RUNNING
+    told = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}
+    assert seen({**status, "conditions": [told]}, LATER + timedelta(seconds=10)).phase is Phase.RUNNING
+
+
+def test_the_last_end_counts_where_its_node_has_lost_sight_of_it() -> None:
+    states = [
+        {"name": "job", "state": {"waiting": {"reason": "ContainerCreating"}}, "lastState": {"terminated": ENDED}}
+    ]
+    ended = seen({"phase": "Failed", "containerStatuses": states})
+    verdict = judge(ended)
+    assert verdict
+    assert (ended.phase, ended.exit_code, verdict.code) == (Phase.EXITED, 3, "exit_code")

@@ -334,6 +334,7 @@ def test_a_pod_that_is_gone_is_told_to_be_missing(log: PodLog, reader: Reader, o
     [
         'container "job" in pod "one" is waiting to start: PodInitializing',
         "pod one does not have a host assigned",
+        'container "job" in pod "one" is not available',
     ],
 )
 def test_a_container_that_has_not_begun_has_no_output(log: PodLog, reader: Reader, over: bool, said: str) -> None:
@@ -341,6 +342,12 @@ def test_a_container_that_has_not_begun_has_no_output(log: PodLog, reader: Reade
     if over:
         log.end()
     assert [*reader.once()] == []
+
+
+def test_a_container_that_its_node_has_lost_has_no_output_any_more(log: PodLog, reader: Reader) -> None:
+    log.error = 400, 'container "job" in pod "one" is terminated'
+    log.end()
+    assert [*reader.once()] == [Missing("removed")]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,10 @@ from __future__ import annotations
 from workers.drivers.output import Missing
 from workers.drivers.protocol import Unavailable, Unreadable
 
-_NOT_BEGUN = ("is waiting to start", "does not have a host assigned")
+# The kubelet's words about a container that it has made none of: also of a pod that it turned away.
+_NOT_BEGUN = ("is waiting to start", "does not have a host assigned", "is not available")
+# And about one that it can't find any more: nobody knows under which name its log lay.
+_LOST = "is terminated"
 KUBELET_SECONDS = 180.0  # in which one that is started anew, or its node, is back
 _BUSY = (429, 503, 504)  # the API server's own trouble, not the kubelet's
 
@@ -53,6 +56,8 @@ def meaning_of(error: Exception) -> Exception:
         return EndedError(Missing("removed"))
     if status == 400 and any(words in message for words in _NOT_BEGUN):
         return EndedError()
+    if status == 400 and message.endswith(_LOST):
+        return EndedError(Missing("removed"))
     return Unavailable(message) if status in (401, 403, *_BUSY) else Unreadable(message, KUBELET_SECONDS)
 
 

@@ -39,6 +39,7 @@ NOT_STARTED = {
     "PostStartHookError",
 }
 
+MORE_MEMORY = "Ask for more `memory`, or make the program use less."
 # What stands in place of an end that nobody saw; the exit code beside it is made up.
 LOST_TRACK = {
     "ContainerStatusUnknown": (NODE_LOST, "the kubelet could not find out how the container ended"),
@@ -51,7 +52,7 @@ def judge(seen: Observation) -> Verdict | None:
     if seen.phase not in (Phase.EXITED, Phase.GONE):
         raise ValueError(f"the container has not ended: {seen.phase}")
     end = read_ending(seen)
-    outside = _by_status(end) or _out_of_memory(end) or _by_condition(end) or _by_events(end)
+    outside = _by_status(end) or _oom_killed(end) or _by_condition(end) or _by_events(end)
     if outside is not None:
         return outside
     if seen.phase is Phase.GONE:
@@ -70,7 +71,9 @@ def _ended(end: Ending) -> Verdict | None:
         return _unexplained(end)
     if end.was_told and end.exit_code in SENT_BY_KUBELET and not end.was_asked:
         return _caused(ENDED_BY_NODE, "; ".join(_events_of(end, "Killing", "SandboxChanged")), end)
-    return None if end.exit_code == 0 and not end.is_init else _by_exit_code(end)
+    if end.exit_code == 0 and not end.is_init:
+        return None
+    return _oom_child(end) or _by_exit_code(end)
 
 
 def _gone(end: Ending, seen: Observation) -> Verdict:
@@ -131,16 +134,24 @@ def _caused(cause: Cause, words: str, end: Ending) -> Verdict:
     return Verdict(cause.code, cause.summary, (words.strip(" :"), *facts(end)), cause.remedy)
 
 
-def _out_of_memory(end: Ending) -> Verdict | None:
-    """The flag is also set when only a child was killed: the main process then has its own exit code."""
+def _oom_killed(end: Ending) -> Verdict | None:
+    if not end.out_of_memory or end.exit_code != SIGKILLED:
+        return None
+    return Verdict("oom_killed", f"{_who(end)} ran out of memory (limit {_limit(end)}).", facts(end), MORE_MEMORY)
+
+
+def _oom_child(end: Ending) -> Verdict | None:
+    """The flag is also set when only a child was killed: the main process then has its own exit code, and its own end."""
     if not end.out_of_memory or end.exit_code == 0:
         return None
-    limit = memory_limit(end) or "none of its own: the node's"
-    remedy = "Ask for more `memory`, or make the program use less."
-    if end.exit_code == SIGKILLED:
-        return Verdict("oom_killed", f"{_who(end)} ran out of memory (limit {limit}).", facts(end), remedy)
-    summary = f"A process ran out of memory (limit {limit}); the main one then ended with exit code {end.exit_code}."
-    return Verdict("oom_child", summary, facts(end), remedy)
+    summary = (
+        f"A process ran out of memory (limit {_limit(end)}); the main one then ended with exit code {end.exit_code}."
+    )
+    return Verdict("oom_child", summary, facts(end), MORE_MEMORY)
+
+
+def _limit(end: Ending) -> str:
+    return memory_limit(end) or "none of its own: the node's"
 
 
 def _deleted(end: Ending) -> Verdict:

@@ -192,6 +192,13 @@ def test_exit_codes_and_the_kernel(code: int, reason: str, verdict: str | None) 
     assert code_of(seen(ended(code, reason=reason))) == verdict
 
 
+def test_a_child_out_of_memory_does_not_end_a_program_that_is_sent_away() -> None:
+    told = {"deletionTimestamp": "2026-11-22T12:00:38Z", "deletionGracePeriodSeconds": 30}
+    assert code_of(seen(ended(143, reason="OOMKilled", **told))) == "container_vanished"
+    assert code_of(seen(ended(143, reason="OOMKilled", status=disrupted("PreemptionByScheduler")))) == "preempted"
+    assert code_of(seen(ended(137, reason="OOMKilled", **told))) == "oom_killed"
+
+
 @pytest.mark.parametrize(
     ("reason", "message", "code"),
     [

@@ -1,7 +1,8 @@
 """Why no node takes a pod: the scheduler's sentence, dimension by dimension. Pure.
 
 The sentence counts nodes by what speaks against them, `0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were
-unschedulable. preemption: …`; what follows about preemption says nothing more.
+unschedulable. preemption: …`. What follows about preemption says one thing more: where it would help on no node, nodes that
+are short of something have too little of it even when they are empty (from 1.31 on; older ones never say so of them).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ HEAD = re.compile(r"^\s*0/(?P<nodes>\d+) nodes are available:?\s*")
 TAIL = re.compile(
     r"[.,;]?\s*(preemption:|no new claims to deallocate|still not schedulable|not eligible for preemption).*$", re.S
 )
+HELPS_NOWHERE = re.compile(r"preemption: 0/(\d+) nodes are available: \1 Preemption is not helpful")
 REASON = re.compile(r"(?P<count>\d+) (?P<what>.+)", re.S)
 
 ROOM = ("Ask for less, or wait until other pods end.", "Wait until other pods end, or add nodes.")
@@ -77,6 +79,9 @@ def unschedulable(message: str, pod: Mapping[str, Any]) -> Holdup:
     detail = "No node can take it: " + "; ".join(words for words, _ in found) + "."
     # Of many nodes some may be ruled out for good: it is enough that one of the others is only full.
     for_room = any(remedy in ROOM for _, remedy in found)
+    if for_room and HELPS_NOWHERE.search(message):
+        for_room = False
+        detail += " Even empty, the nodes that are short have too little."
     if not found:
         detail = _unparsed(message)
     if place := text(part(pod, "status"), "nominatedNodeName"):

@@ -113,6 +113,21 @@ def test_what_is_short_is_told_by_dimension(message: str, detail: str) -> None:
     assert found.verdict.remedy
 
 
+@pytest.mark.parametrize(
+    ("tail", "for_room"),
+    [
+        (PREEMPTION, False),
+        (" preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.", True),
+        (" preemption: 0/3 nodes are available: 1 No preemption victims found, 2 Preemption is not helpful.", True),
+        (" preemption: not eligible due to preemptionPolicy=Never.", True),
+        ("", True),
+    ],
+)
+def test_what_no_node_has_even_when_it_is_empty_is_not_queued_for(tail: str, *, for_room: bool) -> None:
+    found = told(unplaced("0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu." + tail))
+    assert (found.for_room, "Even empty" in found.detail) == (for_room, not for_room)
+
+
 def test_room_that_is_being_made_is_told() -> None:
     pod = unplaced("0/1 nodes are available: 1 Insufficient cpu.", nominatedNodeName="node7")
     assert "node7" in told(pod).detail

@@ -25,7 +25,7 @@ CAUSES: tuple[tuple[str, str], ...] = (
         r"|network is unreachable|no route to host|request canceled|server gave http response|x509|certificate"
         r"|temporary failure|server misbehaving|toomanyrequests|too many requests|rate limit|pull qps exceeded"
         r"|bad gateway|service unavailable|internal server error|\b(429|50[0234])\b|unexpected EOF|: EOF"
-        r"|registryunavailable|proxyconnect",
+        r"|registryunavailable|proxyconnect|stream error|closed network connection|broken pipe",
         "image_registry_unreachable",
     ),
     (

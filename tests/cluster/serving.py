@@ -129,7 +129,11 @@ class Server:
         pod = self.store.find("pods", asked.namespace, asked.name)
         if pod is None:
             raise not_found("pods", asked.name)
-        return await self._stream(request, self.logs.read(pod, query), "text/plain")
+        pieces = self.logs.read(pod, query)
+        if not pod["spec"].get("nodeName"):
+            await anext(pieces)  # what is wrong with the request is said first
+            return web.Response(status=204)
+        return await self._stream(request, pieces, "text/plain")
 
     async def _stream(self, request: Any, pieces: AsyncIterator[bytes], media: str) -> web.StreamResponse:
         first = await anext(pieces, b"")  # what is wrong with the request is said before anything is sent

@@ -21,6 +21,7 @@ from tests.contract.conftest import SpecMaker
 from tests.contract.following import eventually, follow, judged, text, until_over
 from tests.contract.kubernetes_harness import KubernetesHarness
 from tests.contract.test_driver_lifecycle import HELD_UP, ROOT, handle_from
+from workers.drivers.kubernetes.connection import MERGE_PATCH
 from workers.drivers.kubernetes.driver import KubernetesDriver
 from workers.drivers.protocol import ContainerSpec, Handle, HeldUp, Observation, Phase, Unavailable
 
@@ -249,3 +250,17 @@ def test_its_end_is_known_to_who_waits_without_asking(
     for handle in handles:
         until_over(driver, handle)
     assert emulated_cluster.set()["requests"] - before < 40
+
+
+def test_the_log_of_a_pod_that_never_had_a_node_is_read_at_once(
+    harness: KubernetesHarness, driver: KubernetesDriver, spec: SpecMaker
+) -> None:
+    """The API server has nothing to ask for it, and answers without a body."""
+    handle = driver.start(spec("true", requires={"disk": "of-gold"}))
+    path = f"/api/v1/namespaces/{harness.namespace}/pods/{handle.name}/status"
+    change = {"status": {"phase": "Failed", "reason": "NodeLost", "message": "marked by hand"}}
+    harness.cluster.request("PATCH", path, body=change, content_type=MERGE_PATCH)
+    until(driver, handle, is_over)
+    began = time.monotonic()
+    assert list(driver.logs(handle, None)) == []
+    assert time.monotonic() - began < 10

@@ -15,6 +15,7 @@ from workers.drivers.chunks import Chunks
 
 READ_BYTES = 128 * 1024
 ENOUGH_BYTES = 512 * 1024
+NO_CONTENT = 204  # of a pod that has no node; no body follows, and nothing says so but this
 GATHER_SECONDS = 0.004  # what comes this soon behind the first is taken apart with it
 RECORD_BYTES = 16 * 1024  # TLS gives no more at a time, however much is there
 WANTS_MORE = (BlockingIOError, ssl.SSLWantReadError)
@@ -35,7 +36,7 @@ class Body:
         self._coding = Chunks() if chunked else _Plain(int(length) if length else None)
         self._endless = not (chunked or length)  # only the end of the connection ends it
         self._early = _buffered(buffered)
-        self.ended = length == "0"
+        self.ended = length == "0" or response.status == NO_CONTENT
 
     def read(self, wait_seconds: float) -> bytes:
         """What there is, and what comes right behind it. Empty after so long without anything, or at the end.

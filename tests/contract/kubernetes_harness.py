@@ -15,6 +15,8 @@ from tests.contract.harness import MissingError
 from workers.drivers.protocol import ContainerSpec, Driver, Handle
 
 NAMESPACE = "towline-jobs"
+GONE_SECONDS = 5.0
+REAL_GONE_SECONDS = 60.0  # a real node unmounts and cleans up before it lets go of a pod, and may be busy
 SOURCE = """
 import os
 os.environ["KUBECONFIG"] = {kubeconfig!r}
@@ -29,8 +31,14 @@ class KubernetesHarness:
     killed = 143  # a node asks before it kills
     locks = False  # the API server sees to it that a pod is started once
 
-    def __init__(self, kubeconfig: Path, image: str = "towline/demo:1", namespace: str = NAMESPACE) -> None:
-        self.image, self.namespace = image, namespace
+    def __init__(
+        self,
+        kubeconfig: Path,
+        image: str = "towline/demo:1",
+        namespace: str = NAMESPACE,
+        gone_seconds: float = GONE_SECONDS,
+    ) -> None:
+        self.image, self.namespace, self.gone_seconds = image, namespace, gone_seconds
         self.source = SOURCE.format(kubeconfig=str(kubeconfig), namespace=namespace)
         self.before = os.environ.get("KUBECONFIG")
         os.environ["KUBECONFIG"] = str(kubeconfig)  # as whoever starts a worker would
@@ -47,10 +55,12 @@ class KubernetesHarness:
     def of_real_cluster(cls) -> KubernetesHarness:
         if (found := real_cluster()) is None:
             raise MissingError("TOWLINE_TEST_KUBECONFIG names no cluster")
-        return cls(found.kubeconfig, found.image, found.namespace)
+        return cls(found.kubeconfig, found.image, found.namespace, REAL_GONE_SECONDS)
 
     def another(self) -> Driver:
-        made: Driver = self.make_driver(context=None, options=self.options, silence_seconds=3)
+        made: Driver = self.make_driver(
+            context=None, options=self.options, silence_seconds=3, gone_seconds=self.gone_seconds
+        )
         return made
 
     def folder(self, made: Path) -> str:

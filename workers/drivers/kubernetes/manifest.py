@@ -24,6 +24,7 @@ from workers.drivers.kubernetes import attachment
 from workers.drivers.kubernetes.attachment import FOLDER, SCRIPT, STDIN, literal
 from workers.drivers.kubernetes.identity import container_context, identity_of
 from workers.drivers.kubernetes.options import Options
+from workers.drivers.kubernetes.quantity import in_bytes
 from workers.drivers.kubernetes.reading import JOB
 from workers.drivers.protocol import ContainerSpec, Refused
 
@@ -146,9 +147,9 @@ def _platform(spec: ContainerSpec, options: Options) -> Iterator[dict[str, str]]
 
 
 def _resources(spec: ContainerSpec, options: Options) -> dict[str, str]:
-    amounts = {"cpu": f"{max(1, math.ceil(spec.cpus * 1000))}m", "memory": str(spec.memory_bytes)}
+    amounts = {"cpu": f"{max(1, math.ceil(spec.cpus * 1000))}m", "memory": in_bytes(spec.memory_bytes)}
     if spec.disk_bytes is not None:
-        amounts["ephemeral-storage"] = str(spec.disk_bytes)
+        amounts["ephemeral-storage"] = in_bytes(spec.disk_bytes)
     if spec.gpus:
         amounts[options.gpu_resource] = str(spec.gpus)
     return amounts
@@ -156,9 +157,9 @@ def _resources(spec: ContainerSpec, options: Options) -> dict[str, str]:
 
 def _volumes(spec: ContainerSpec, options: Options, secret: str) -> Iterator[dict[str, Any]]:
     scratch = min(options.scratch_bytes, spec.disk_bytes or options.scratch_bytes)
-    yield {"name": "tmp", "emptyDir": {"sizeLimit": str(scratch)}}
+    yield {"name": "tmp", "emptyDir": {"sizeLimit": in_bytes(scratch)}}
     if spec.shm_bytes != SHM_BYTES:
-        yield {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": str(spec.shm_bytes)}}
+        yield {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": in_bytes(spec.shm_bytes)}}
     if attachment.needs_secret(spec):
         yield attachment.volume(spec, secret)
 

@@ -24,3 +24,13 @@ def quantity(text: object) -> Decimal | None:
 def amount(text: object) -> float:
     """0 for what is none."""
     return float(quantity(text) or 0)
+
+
+def in_bytes(count: int) -> str:
+    """As people write it, where that is exact: 268435456 is `256Mi`. Whoever reads a pod or a quota sees these words."""
+    suffix = ""
+    for larger in ("Ki", "Mi", "Gi"):
+        if count == 0 or count % 1024:
+            break
+        count, suffix = count // 1024, larger
+    return f"{count}{suffix}"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jobs.verdicts import Verdict
 from workers.drivers.kubernetes.holdup import holdup, refusal
-from workers.drivers.kubernetes.quantity import quantity
+from workers.drivers.kubernetes.quantity import in_bytes, quantity
 from workers.drivers.protocol import ContainerSpec, Holdup
 
 SPEC = ContainerSpec("i-j-a1", {}, "demo:1")
@@ -349,6 +349,14 @@ def test_what_is_no_fault_of_the_pod_is_asked_for_again(status: int, message: st
 )
 def test_quantities(told: str, number: float | None) -> None:
     assert quantity(told) == number
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(0, "0"), (1000, "1000"), (1536 * 1024, "1536Ki"), (32 * 1024**2, "32Mi"), (3 * 1024**4, "3072Gi")],
+)
+def test_what_is_asked_for_is_written_as_people_do_and_is_the_same(count: int, told: str) -> None:
+    assert (in_bytes(count), quantity(told)) == (told, count)
 
 
 @given(st.integers(), st.text())

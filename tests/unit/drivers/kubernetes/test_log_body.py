@@ -59,7 +59,7 @@ def server(tmp_path: Path) -> Iterator[TlsServer]:
 
 def body_over(client: socket.socket, **headers: str) -> Body:
     client.settimeout(5)
-    response: Any = SimpleNamespace(_fp=SimpleNamespace(fp=client.makefile("rb")), headers=headers)
+    response: Any = SimpleNamespace(_fp=SimpleNamespace(fp=client.makefile("rb")), headers=headers, status=200)
     return Body(response)
 
 

@@ -90,7 +90,7 @@ def test_a_pod_has_the_restrictions_of_a_restricted_namespace() -> None:
 
 def test_what_it_gets_is_what_it_may_use() -> None:
     resources = container(FULL)["resources"]
-    amounts = {"cpu": "250m", "memory": "1073741824", "ephemeral-storage": "2147483648", "nvidia.com/gpu": "2"}
+    amounts = {"cpu": "250m", "memory": "1Gi", "ephemeral-storage": "2Gi", "nvidia.com/gpu": "2"}
     assert resources == {"requests": amounts, "limits": amounts}
     assert set(container(spec())["resources"]["limits"]) == {"cpu", "memory"}
 
@@ -229,8 +229,8 @@ def test_scratch_is_bounded_by_the_disk_asked_for() -> None:
         return {each["name"]: each["emptyDir"] for each in body(asked)["volumes"] if "emptyDir" in each}
 
     assert sizes(spec(disk_bytes=1000))["tmp"] == {"sizeLimit": "1000"}
-    assert sizes(spec())["tmp"] == {"sizeLimit": str(1024**3)}
-    assert sizes(FULL)["shm"] == {"medium": "Memory", "sizeLimit": str(32 * 1024**2)}
+    assert sizes(spec())["tmp"] == {"sizeLimit": "1Gi"}
+    assert sizes(FULL)["shm"] == {"medium": "Memory", "sizeLimit": "32Mi"}
 
 
 def test_folders_of_nodes_are_refused() -> None:

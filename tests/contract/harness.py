@@ -26,6 +26,7 @@ class Harness(Protocol):
     is_combined: bool  # its runtime does not tell stdout and stderr apart
     killed: int  # the exit code of one that obeys and is told to end at once
     locks: bool  # who starts a container keeps others of this host out
+    clears_seconds: float  # so long its runtime may take to end what a program has left behind
 
     def folder(self, made: Path) -> str:
         """One that a job may write to and that stays over a second start; `made` is on this host, empty."""
@@ -48,7 +49,7 @@ class Harness(Protocol):
 
 class ProcessHarness:
     image = "none"
-    is_combined, locks, killed = False, True, 137
+    is_combined, locks, killed, clears_seconds = False, True, 137, 2.0
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -79,7 +80,7 @@ class ProcessHarness:
 
 
 class DockerHarness:
-    is_combined, locks, killed = False, True, 137
+    is_combined, locks, killed, clears_seconds = False, True, 137, 2.0
 
     def folder(self, made: Path) -> str:
         return str(made)

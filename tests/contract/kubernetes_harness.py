@@ -15,8 +15,8 @@ from tests.contract.harness import MissingError
 from workers.drivers.protocol import ContainerSpec, Driver, Handle
 
 NAMESPACE = "towline-jobs"
-GONE_SECONDS = 5.0
-REAL_GONE_SECONDS = 60.0  # a real node unmounts and cleans up before it lets go of a pod, and may be busy
+CLEARS_SECONDS = 2.0
+REAL_CLEARS_SECONDS = 60.0  # a real node unmounts and cleans up before it lets go of a pod, and may be busy
 SOURCE = """
 import os
 os.environ["KUBECONFIG"] = {kubeconfig!r}
@@ -36,9 +36,9 @@ class KubernetesHarness:
         kubeconfig: Path,
         image: str = "towline/demo:1",
         namespace: str = NAMESPACE,
-        gone_seconds: float = GONE_SECONDS,
+        clears_seconds: float = CLEARS_SECONDS,
     ) -> None:
-        self.image, self.namespace, self.gone_seconds = image, namespace, gone_seconds
+        self.image, self.namespace, self.clears_seconds = image, namespace, clears_seconds
         self.source = SOURCE.format(kubeconfig=str(kubeconfig), namespace=namespace)
         self.before = os.environ.get("KUBECONFIG")
         os.environ["KUBECONFIG"] = str(kubeconfig)  # as whoever starts a worker would
@@ -55,11 +55,11 @@ class KubernetesHarness:
     def of_real_cluster(cls) -> KubernetesHarness:
         if (found := real_cluster()) is None:
             raise MissingError("TOWLINE_TEST_KUBECONFIG names no cluster")
-        return cls(found.kubeconfig, found.image, found.namespace, REAL_GONE_SECONDS)
+        return cls(found.kubeconfig, found.image, found.namespace, REAL_CLEARS_SECONDS)
 
     def another(self) -> Driver:
         made: Driver = self.make_driver(
-            context=None, options=self.options, silence_seconds=3, gone_seconds=self.gone_seconds
+            context=None, options=self.options, silence_seconds=3, gone_seconds=3 + self.clears_seconds
         )
         return made
 

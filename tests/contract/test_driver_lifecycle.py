@@ -307,13 +307,13 @@ def test_nobody_is_found_under_an_unknown_name(driver: Driver, installation: str
     assert list(driver.survey(f"{installation}-nobody")) == []
 
 
-def test_its_processes_die_with_it(driver: Driver, spec: SpecMaker) -> None:
+def test_its_processes_die_with_it(harness: Harness, driver: Driver, spec: SpecMaker) -> None:
     """Also one that was forked off twice and holds nothing of its parents."""
     tag = f"tag-{uuid.uuid4().hex}"
     away = f"( ( sh -c ': {tag}; sleep 60; :' >/dev/null 2>&1 & ) & )"
     out, _, seen = run(driver, spec(f"{away}; sleep 0.2; echo done"))
     assert (out, seen.exit_code) == (b"done\n", 0)
-    eventually(lambda: not processes_with(tag), limit_seconds=2)
+    eventually(lambda: not processes_with(tag), harness.clears_seconds)
 
 
 def test_a_kill_reaches_its_descendants(harness: Harness, driver: Driver, spec: SpecMaker) -> None:
@@ -323,4 +323,4 @@ def test_a_kill_reaches_its_descendants(harness: Harness, driver: Driver, spec: 
     eventually(lambda: len(processes_with(tag)) >= 2)
     driver.stop(handle, 0)
     assert until_over(driver, handle).exit_code == harness.killed
-    eventually(lambda: not processes_with(tag), limit_seconds=2)
+    eventually(lambda: not processes_with(tag), harness.clears_seconds)

@@ -54,7 +54,11 @@ mine AS MATERIALIZED (
     SELECT DISTINCT ON (s.span_id) s.*,
         coalesce(s.completed_at, greatest(now(), s.started_at)) AS ended_at,
         coalesce(s.duration_ms, {_milliseconds("s.completed_at - s.started_at")}) AS took
-    FROM trace_spans s WHERE s.execution_id = $1
+    FROM trace_spans s WHERE s.execution_id = $1 AND s.job_id IS NOT DISTINCT FROM coalesce((
+        SELECT o.job_id FROM trace_spans o
+        WHERE o.execution_id = $1 AND o.service = 'job' AND o.operation = 'attempt' AND o.job_id <> ''
+        ORDER BY o.started_at, o.parent_span_id IS NOT NULL, o.span_id LIMIT 1
+    ), s.job_id)
     ORDER BY s.span_id, s.completed_at IS NULL, CASE WHEN s.completed_at IS NULL THEN -s.id ELSE s.id END
 ), climbing AS (
     SELECT m.span_id, m.parent_span_id, m.ended_at AS until FROM mine m
@@ -154,6 +158,7 @@ CREATE FUNCTION identify_root_cause(execution_id bigint) RETURNS TABLE (
 ) LANGUAGE plpgsql STABLE AS $body$
 #variable_conflict use_column
 DECLARE
+    owner text;
     state text;
     code text;
     seen text;
@@ -162,22 +167,24 @@ BEGIN
     -- The platform's own word, where its tables are in this database; else what the span of the attempt says.
     IF to_regclass('jobs_attempt') IS NOT NULL THEN
         EXECUTE $sql$
-            SELECT a.state, a.verdict->>'code', a.verdict->>'remedy', a.verdict->>'summary' || coalesce(' (' || (
+            SELECT a.job_id::text, a.state, a.verdict->>'code', a.verdict->>'remedy', a.verdict->>'summary' || coalesce(' (' || (
                 SELECT string_agg(e.told, '; ' ORDER BY e.place)
                 FROM jsonb_array_elements_text(a.verdict->'evidence') WITH ORDINALITY e (told, place) WHERE e.place <= 3
             ) || ')', '')
             FROM jobs_attempt a WHERE a.id = $1
             -- Other systems count their executions, too.
-            AND NOT EXISTS (SELECT 1 FROM trace_spans s WHERE s.execution_id = $1 AND s.job_id <> a.job_id::text)
-        $sql$ INTO state, code, remedy, seen USING $1;
+            AND (EXISTS (SELECT FROM trace_spans s WHERE s.execution_id = $1 AND s.job_id = a.job_id::text)
+                OR NOT EXISTS (SELECT FROM trace_spans s WHERE s.execution_id = $1))
+        $sql$ INTO owner, state, code, remedy, seen USING $1;
     END IF;
     IF state IS NULL THEN
-        SELECT CASE s.status WHEN 'completed' THEN 'succeeded' ELSE s.status END,
+        SELECT s.job_id, CASE s.status WHEN 'completed' THEN 'succeeded' ELSE s.status END,
             CASE WHEN s.status IN ('failed', 'timeout', 'lost') THEN nullif(s.error_type, '') END,
             coalesce(nullif(s.error_message, ''), s.error_type)
-        INTO state, code, seen
+        INTO owner, state, code, seen
         FROM trace_spans s WHERE s.execution_id = $1 AND s.service = 'job' AND s.operation = 'attempt'
-        ORDER BY s.completed_at IS NULL, s.id LIMIT 1;
+        ORDER BY nullif(s.job_id, '') IS NULL, s.started_at, s.parent_span_id IS NOT NULL, s.span_id,
+            s.completed_at IS NULL, s.id LIMIT 1;
     END IF;
     IF state IN ('succeeded', 'assigned', 'starting', 'running') THEN
         RETURN;
@@ -187,7 +194,18 @@ BEGIN
         WITH failed AS (
             SELECT s.service, s.operation FROM trace_spans s
             WHERE s.execution_id = $1 AND s.status IN ('failed', 'timeout', 'lost')
+                AND (owner IS NULL OR s.job_id = owner)
             ORDER BY s.error_type IS DISTINCT FROM code, s.completed_at, s.started_at DESC, s.span_id LIMIT 1
+        ), program AS (
+            SELECT concat('; ', s.service, ': ', s.operation, ' ', s.said) AS said FROM (
+                SELECT s.*, concat_ws(', ', s.status, nullif(s.error_type, '')) || coalesce(
+                    ': ' || nullif(left(split_part(s.error_message, chr(10), 1), 200), ''), '') AS said
+                FROM trace_spans s WHERE s.execution_id = $1 AND s.status IN ('failed', 'timeout', 'lost')
+                    AND (owner IS NULL OR s.job_id = owner)
+                    AND s.service NOT IN ('web', 'command', 'job', 'control', 'worker', 'engine')
+                    AND (s.service, s.operation) <> ('container', 'execute')
+            ) s WHERE code = 'exit_code' AND s.said <> s.status
+            ORDER BY s.completed_at, s.started_at DESC, s.span_id LIMIT 1
         ), named AS (
             SELECT (CASE
                 WHEN code LIKE 'timeout\\_%' THEN 'SERVICE_TIMEOUT'
@@ -195,7 +213,7 @@ BEGIN
                 WHEN code IN ('exit_code', 'killed_by_signal') THEN 'MODEL_EXECUTION_FAILURE'
                 ELSE upper(code) END)::varchar AS kind
         )
-        SELECT n.kind, coalesce(f.service, 'job'), coalesce(f.operation, 'attempt'), code || ': ' || seen,
+        SELECT n.kind, coalesce(f.service, 'job'), coalesce(f.operation, 'attempt'), concat(code, ': ', seen, (SELECT p.said FROM program p)),
             coalesce(nullif(remedy, ''), {_recommended("n.kind")})
         FROM named n LEFT JOIN failed f ON true;
         RETURN;
@@ -211,14 +229,14 @@ BEGIN
         )) AS words, j.service = 'container' OR concat_ws(' ', j.service, j.operation) ~* '{MODEL}' OR EXISTS (
             SELECT FROM jsonb_object_keys(
                 CASE jsonb_typeof(j.metadata->'attributes') WHEN 'object' THEN j.metadata->'attributes' ELSE '{{}}' END
-            ) k (key) WHERE k.key ~* '{MODEL_ATTRIBUTE}' AND k.key NOT LIKE 'towline.%'
+            ) k (key) WHERE k.key ~* '{MODEL_ATTRIBUTE}' AND k.key NOT LIKE 'towline.%' AND k.key NOT IN ('model_id', 'model.id')
         ) AS is_model FROM judged j
     ), ranked AS (
         SELECT t.*, CASE
             WHEN t.has_next AND t.gap > 60000 THEN 1
             WHEN t.status = 'failed' AND t.words ~* '{CONNECTION}' THEN 2
             WHEN t.status = 'timeout' OR (t.status = 'failed' AND t.words ~* '{TIME_OUT}') THEN 3
-            WHEN t.took > 120000 AND (t.is_slow OR t.known < 4) THEN 4
+            WHEN t.took > 120000 AND (t.is_slow OR t.known < 4 OR t.twice_normal <= 240000) THEN 4
             WHEN t.status = 'failed' AND t.is_model THEN 5
             WHEN t.status IN ('failed', 'lost') THEN 6 END AS rank
         FROM told t

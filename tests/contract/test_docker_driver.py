@@ -188,9 +188,12 @@ def test_the_limits_reach_the_engine(yard: Yard) -> None:
 def test_usage_is_sampled_at_once(yard: Yard) -> None:
     handle = yard.start("sh", "-c", "echo on; while :; do :; done")
     next(read(yard.driver, handle, None))
-    asked_at = time.monotonic()
-    usage = yard.driver.usage(handle)
-    assert time.monotonic() - asked_at < 1
+    took = []
+    for _ in range(3):  # an engine that is asked for two samples takes more than a second each time
+        asked_at = time.monotonic()
+        usage = yard.driver.usage(handle)
+        took.append(time.monotonic() - asked_at)
+    assert min(took) < 1
     assert usage is not None
     assert 0 < usage.memory_bytes <= usage.memory_peak_bytes
     until(lambda: (later := yard.driver.usage(handle)) is not None and later.cpu_seconds > usage.cpu_seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
-from time import perf_counter
+from time import process_time
 from uuid import UUID
 
 from tracing.questions.waterfall import Step, waterfall
@@ -174,10 +174,10 @@ def test_three_thousand_spans_and_a_chain_as_deep_are_quick() -> None:
     chain = [span("top", 0, 3000)]
     for depth in range(3000):
         chain.append(span("deeper", depth / 10, 3000 - depth / 10, chain[-1]))
-    began = perf_counter()
+    began = process_time()
     assert all(step.critical for step in waterfall(flat, LATER))
     assert [step.depth for step in waterfall(chain, LATER)] == list(range(3001))
-    assert perf_counter() - began < 2
+    assert process_time() - began < 2
 
 
 def test_steps_are_of_the_rows_given() -> None:

@@ -19,10 +19,13 @@ class Sight:
         self.pods = pods
 
     def look(self, handle: Handle) -> tuple[Mapping[str, Any] | None, bool]:
-        """The pod as it was seen last, and whether it is gone."""
+        """The pod as it was seen last, and whether it is gone.
+
+        That is asked for: a watch by a label says `DELETED` of what has lost the label, too, and that runs on.
+        """
         watch = self.pods.watch(namespace_of(handle))
-        if (seen := watch.seen(handle.uid)) is not None:
-            return seen.pod, seen.gone
+        if (seen := watch.seen(handle.uid)) is not None and not seen.gone:
+            return seen.pod, False
         if (pod := self.pods.this(handle)) is not None:
             return pod, False
         last = watch.last_of(handle.uid)

@@ -20,6 +20,7 @@ class Namespace:
         self.secrets: list[dict[str, Any]] = []
         self.node: dict[str, Any] | None = {"metadata": {"name": "node1"}, "spec": {}, "status": {}}
         self.before: Callable[[Asked], Answer | None] = lambda _: None
+        self.hidden = False  # whoever lists pods by a label finds none
         self.lingering = False  # a pod on a node stays after a delete with a grace
         self._number = count(1)
         self._lock = threading.Lock()
@@ -56,7 +57,8 @@ class Namespace:
         if asked.method == "POST":
             return self._create(asked.body)
         if not name:
-            return Answer({"items": list(self.pods.values()), "metadata": {"resourceVersion": "1"}})
+            items = [] if self.hidden else list(self.pods.values())
+            return Answer({"items": items, "metadata": {"resourceVersion": "1"}})
         pod = self.pods.get(name)
         if pod is None:
             return MISSING

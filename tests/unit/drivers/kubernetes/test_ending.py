@@ -179,6 +179,23 @@ def test_one_that_we_asked_to_end_did_not_run_too_long(
     assert (verdict.code, "SIGTERM" in verdict.summary) == ("killed_by_signal", True)
 
 
+def test_one_that_lost_its_labels_is_not_gone(
+    api: Api, driver: KubernetesDriver, namespace: Namespace, handle: Handle
+) -> None:
+    """The watch sees it no more, and says that it was deleted."""
+    namespace.ungated(NAME, RUNNING)
+
+    def asked_by_a_look() -> int:
+        before = len(api.asked)
+        assert driver.inspect(handle).phase in (Phase.PENDING, Phase.RUNNING)
+        return sum(asked.path.endswith(NAME) for asked in api.asked[before:])
+
+    eventually(lambda: asked_by_a_look() == 0)  # the watch knows it
+    namespace.hidden = True
+    eventually(lambda: asked_by_a_look() > 0)
+    assert driver.inspect(handle).phase is Phase.RUNNING
+
+
 def test_one_that_is_gone_is_judged_by_what_became_of_its_node(
     driver: KubernetesDriver, namespace: Namespace, handle: Handle
 ) -> None:

@@ -77,7 +77,7 @@ CODES: Mapping[Kind, Mapping[str, str]] = {
     },
     Kind.PLATFORM: {
         "worker_lost": "Its worker is gone, and nobody else reaches its engine.",
-        "node_lost": "The node it ran on is gone, or was out of reach for too long.",
+        "node_lost": "The node it ran on is gone, was restarted, or was out of reach for too long.",
         "preempted": "A cluster took its place for something more important.",
         "evicted_node": "The node it ran on ran out of something, or was drained.",
         "container_vanished": "Somebody removed the container while the job ran.",

@@ -79,7 +79,7 @@ CODES: Mapping[Kind, Mapping[str, str]] = {
         "worker_lost": "Its worker is gone, and nobody else reaches its engine.",
         "node_lost": "The node it ran on is gone, was restarted, or was out of reach for too long.",
         "preempted": "A cluster took its place for something more important.",
-        "evicted_node": "The node it ran on ran out of something, or was drained.",
+        "evicted_node": "The node it ran on ran out of something, was drained, or ended it and did not say why.",
         "container_vanished": "Somebody removed the container while the job ran.",
         "engine_unavailable": "The engine did not answer all through `timeouts.start`, or was stopped and ended the container.",
         "internal_error": "A mistake of Towline's own; the evidence has it.",

@@ -291,7 +291,7 @@ def why_none(needs: Needs, sites: Sequence[Site]) -> tuple[str, str]:
             return "capacity", "All workers that could run it are full."
         resting.append(site)
     if resting:
-        told = [f"{site.worker} is {site.why_not}" for site in resting[:TOLD]]
+        told = dict.fromkeys(f"{site.worker} is {site.why_not}" for site in resting[:TOLD])
         return "capacity", "No worker that could run it is available: " + "; ".join(told) + "."
-    told = [f"{site.worker} has {lacks(site, needs)}" for site in sites[:TOLD]]
+    told = dict.fromkeys(f"{site.worker} has {lacks(site, needs)}" for site in sites[:TOLD])
     return "no_worker", "No registered worker could ever run it: " + "; ".join(told) + "."

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.needs import Needs
-from workers.placement import Floor, Plan, Pool, Site, Waiting, lacks, place
+from workers.placement import Floor, Plan, Pool, Site, Waiting, lacks, place, why_none
 
 GIB = 1024**3
 
@@ -104,6 +104,11 @@ def test_a_job_bigger_than_the_room_does_not_block_a_smaller_one() -> None:
     plan = place([big, small], floor([site()], {"w1": room(memory_bytes=2 * GIB)}))
     assert placed(plan) == [small.id]
     assert plan.reasons[big.id][0] == "capacity"
+
+
+def test_what_a_worker_lacks_on_each_of_its_engines_is_said_once() -> None:
+    engines = [site("w1", engine="e1"), site("w1", engine="e2", runtime="process")]
+    assert why_none(Needs(requires=frozenset({("gpu", "yes")})), engines)[1].count("w1 has no label gpu=yes") == 1
 
 
 def test_what_no_worker_could_ever_run_says_what_is_lacking() -> None:

@@ -131,7 +131,8 @@ def _install_keeper() -> Keeper:
     try:
         ours = keeper.Keeper(name, offered(keeper.engines_before(name)))
     except Unavailable as error:
-        raise CommandError(f"no engine to run jobs on: {error}. Start it, or set TOWLINE_RUNTIMES.") from error
+        why = str(error).rstrip(".")
+        raise CommandError(f"no engine to run jobs on: {why}. Start it, or set TOWLINE_RUNTIMES.") from error
     try:
         naming.await_name(name)
     except naming.NameTakenError as error:

@@ -27,16 +27,16 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='attempt',
             name='region',
-            field=models.CharField(blank=True, help_text='Of the worker that it was given to first.', max_length=50),
+            field=models.CharField(blank=True, db_default='', default='', help_text='Of the worker that it was given to first.', max_length=50),
         ),
         migrations.AddField(
             model_name='job',
             name='lives',
-            field=models.PositiveIntegerField(default=0, help_text='How often it was tried again by hand.'),
+            field=models.PositiveIntegerField(db_default=0, default=0, help_text='How often it was tried again by hand.'),
         ),
         migrations.AddField(
             model_name='job',
             name='traceparent',
-            field=models.CharField(blank=True, help_text='Where its trace goes on, as W3C writes it; empty: it is not traced.', max_length=55),
+            field=models.CharField(blank=True, db_default='', default='', help_text='Where its trace goes on, as W3C writes it; empty: it is not traced.', max_length=55),
         ),
     ]

@@ -22,7 +22,9 @@ class Attempt(Stamped):
     # Who has it. `fence` is raised by every claim; a write that carries an older one changes nothing.
     worker = models.CharField(max_length=200)
     runtime = models.CharField(max_length=20)
-    region = models.CharField(max_length=50, blank=True, help_text="Of the worker that it was given to first.")
+    region = models.CharField(
+        max_length=50, blank=True, default="", db_default="", help_text="Of the worker that it was given to first."
+    )
     engine = models.CharField(max_length=200, blank=True, help_text="The engine's own id; who reaches it may adopt.")
     fence = models.PositiveIntegerField(default=0)
     boot = models.CharField(

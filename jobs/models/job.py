@@ -74,7 +74,7 @@ class Job(Stamped):
     attempts_before = models.PositiveIntegerField(
         default=0, help_text="Attempts before it was last tried again by hand: the retry policy begins anew."
     )
-    lives = models.PositiveIntegerField(default=0, help_text="How often it was tried again by hand.")
+    lives = models.PositiveIntegerField(default=0, db_default=0, help_text="How often it was tried again by hand.")
     queued_at = models.DateTimeField(db_default=Now())
     not_before = models.DateTimeField(
         null=True, blank=True, help_text="Waits until then: run_at, or a retry's backoff."
@@ -92,7 +92,11 @@ class Job(Stamped):
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 - null is not unique, "" would be
     idempotency_digest = models.CharField(max_length=64, blank=True)
     traceparent = models.CharField(
-        max_length=55, blank=True, help_text="Where its trace goes on, as W3C writes it; empty: it is not traced."
+        max_length=55,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Where its trace goes on, as W3C writes it; empty: it is not traced.",
     )
 
     objects = JobQuerySet.as_manager()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from django.core.management import call_command
 from django.db import connection
@@ -9,7 +11,7 @@ from django.db import connection
 from jobs.logs.packing import pack_for
 from jobs.logs.reader import read_lines
 from jobs.logs.store import sealing
-from jobs.models import Attempt, Installation, Project
+from jobs.models import Attempt, Installation, Job, Project
 
 from .conftest import make_attempt
 from .test_logs import numbered, write
@@ -40,6 +42,24 @@ def test_every_table_of_ours_says_when_rows_were_made_and_changed() -> None:
         for table in tables() - {"jobs_project_members"}:
             columns = {column.name for column in connection.introspection.get_table_description(cursor, table)}
             assert {"created_at", "updated_at"} <= columns, table
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_does_not_know_the_columns_of_late_writes_jobs_and_attempts_still() -> None:
+    """A process of before, while one after the other is made anew."""
+    made, other = make_attempt(), uuid4()
+    late = {"lives", "traceparent", "region", "log_delays"}
+    for row, fresh in ((made.job, {"id": other}), (made, {"id": made.pk + 1, "job_id": other})):
+        fields = [field for field in row._meta.concrete_fields if field.column not in late]
+        found = row._meta.model._base_manager.filter(pk=row.pk).values_list(*(field.attname for field in fields)).get()
+        values = [fresh.get(field.column, value) for field, value in zip(fields, found, strict=True)]
+        prepared = [field.get_db_prep_save(value, connection) for field, value in zip(fields, values, strict=True)]
+        names = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+        marks = ", ".join(["%s"] * len(fields))
+        with connection.cursor() as cursor:
+            cursor.execute(f"INSERT INTO {row._meta.db_table} ({names}) VALUES ({marks})", prepared)
+    written = Job.objects.get(pk=other)
+    assert (written.lives, written.traceparent, written.attempts.get().region) == (0, "", "")
 
 
 @pytest.mark.django_db(transaction=True)

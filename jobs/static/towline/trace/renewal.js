@@ -3,7 +3,8 @@
 
 const SOONEST_MS = 2000;
 const LATEST_MS = 8000;
-const TIMES = 20; // as long as it took: a large trace keeps neither side busy
+const TIMES = 10; // as long as it took, but no longer than the slowest: a large trace keeps neither side busy
+const SLOWEST_MS = 20000;
 const LAST = '"last"'; // fits no page: once more after the end, for what was still being written
 
 export class Renewal {
@@ -47,12 +48,12 @@ export class Renewal {
     const began = performance.now();
     try {
       await this.#ask();
-      this.wait = Math.max(this.wait, TIMES * (performance.now() - began));
+      this.wait = Math.max(this.wait, Math.min(SLOWEST_MS, TIMES * (performance.now() - began)));
     } catch {
       this.wait = LATEST_MS; // the server does not answer
     }
     this.busy = false;
-    this.#plan();
+    this.#plan(this.mark === LAST ? SOONEST_MS : this.wait);
   }
 
   async #ask() {

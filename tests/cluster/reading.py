@@ -230,7 +230,9 @@ def _was_started(pod: Object, container: str) -> bool:
 
 def _waiting(pod: Object, container: str) -> Problem:
     statuses = pod["status"].get("containerStatuses") or ()
-    state: Object = next((each["state"] for each in statuses if each["name"] == container), {})
+    state: Object | None = next((each["state"] for each in statuses if each["name"] == container), None)
+    if state is None:
+        return Problem(400, f'container "{container}" in pod "{pod["metadata"]["name"]}" is not available')
     reason = state.get("waiting", {}).get("reason", "ContainerCreating")
     said = "trying and failing to pull image" if reason in ("ErrImagePull", "ImagePullBackOff") else reason
     return Problem(400, f'container "{container}" in pod "{pod["metadata"]["name"]}" is waiting to start: {said}')

@@ -344,10 +344,15 @@ def test_a_container_that_has_not_begun_has_no_output(log: PodLog, reader: Reade
     assert [*reader.once()] == []
 
 
-def test_a_container_that_its_node_has_lost_has_no_output_any_more(log: PodLog, reader: Reader) -> None:
-    log.error = 400, 'container "job" in pod "one" is terminated'
-    log.end()
-    assert [*reader.once()] == [Missing("removed")]
+@pytest.mark.parametrize("over", [False, True])
+@pytest.mark.parametrize("said", ["is not available", "is terminated"])
+def test_what_a_container_that_is_not_known_any_more_said_is_missing_once_the_pod_is_over(
+    log: PodLog, reader: Reader, over: bool, said: str
+) -> None:
+    log.error = 400, f'container "job" in pod "one" {said}'
+    if over:
+        log.end()
+    assert [*reader.once()] == ([Missing("removed")] if over else [])
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,8 @@ from __future__ import annotations
 from workers.drivers.output import Missing
 from workers.drivers.protocol import Unavailable, Unreadable
 
-# The kubelet's words about a container that it has made none of: also of a pod that it turned away.
-_NOT_BEGUN = ("is waiting to start", "does not have a host assigned", "is not available")
-# And about one that it can't find any more: nobody knows under which name its log lay.
-_LOST = "is terminated"
+_NOT_BEGUN = ("is waiting to start", "does not have a host assigned")
+_NO_CONTAINER = ("is not available", "is terminated")  # the pod's status names none, or none that the kubelet can find
 KUBELET_SECONDS = 180.0  # in which one that is started anew, or its node, is back
 _BUSY = (429, 503, 504)  # the API server's own trouble, not the kubelet's
 
@@ -43,11 +41,12 @@ def is_refusal(error: Exception) -> bool:
     return status == 422 or (status == 400 and "stream" in message)
 
 
-def meaning_of(error: Exception) -> Exception:
+def meaning_of(error: Exception, *, live: bool = False) -> Exception:
     """Of what `Cluster.stream` raised. An answer that is an error has a status, itself or as the cause of `Unavailable`.
 
     The kubelet's own 404 is no pod gone: it may not have heard of it again since it was started. A 500 is the API server's
-    word that it does not reach the kubelet: that may be back, with the log, unless the node is given up.
+    word that it does not reach the kubelet: that may be back, with the log, unless the node is given up. `live`: of a pod
+    that runs, so a container that is not known may be so in a moment.
     """
     status, message = _told(error)
     if not isinstance(status, int):
@@ -56,8 +55,8 @@ def meaning_of(error: Exception) -> Exception:
         return EndedError(Missing("removed"))
     if status == 400 and any(words in message for words in _NOT_BEGUN):
         return EndedError()
-    if status == 400 and message.endswith(_LOST):
-        return EndedError(Missing("removed"))
+    if status == 400 and any(words in message for words in _NO_CONTAINER):
+        return EndedError(None if live else Missing("removed"))
     return Unavailable(message) if status in (401, 403, *_BUSY) else Unreadable(message, KUBELET_SECONDS)
 
 

@@ -116,6 +116,8 @@ class KubernetesDriver:
                 phase = glance.look()
             if phase is Phase.GONE:
                 yield Missing("removed")
+            if phase is Phase.EXITED and after is None and not glance.has_begun:
+                return  # turned away by its node, or never on one: kubelets have no answer for that
             if phase in (Phase.RUNNING, Phase.EXITED):
                 yield from self._followed(handle, after, glance)
 

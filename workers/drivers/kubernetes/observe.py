@@ -90,6 +90,11 @@ def is_ours(pod: Mapping[str, Any]) -> bool:
     return all(label in labels for label in OUR_LABELS)
 
 
+def has_begun(pod: Mapping[str, Any]) -> bool:
+    """Whether its program may have run, and so said something."""
+    return _started_at(pod) is not None or (pod.get("status") or {}).get("phase") == "Succeeded"
+
+
 def is_terminal(pod: Mapping[str, Any]) -> bool:
     return (pod.get("status") or {}).get("phase") in OVER
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from workers.drivers.kubernetes.observe import GIVEN_UP, phase_of
+from workers.drivers.kubernetes.observe import GIVEN_UP, has_begun, phase_of
 from workers.drivers.kubernetes.pods import Pods, namespace_of
 from workers.drivers.kubernetes.reading import condition, text
 from workers.drivers.protocol import Handle, Phase
@@ -35,7 +35,7 @@ class Sight:
 class Glance:
     """Short looks at one pod, and waiting for the next reason to take one.
 
-    `is_given_up`: with its node, as far as the last look tells.
+    As far as the last look tells, `has_begun`: its program may have run; `is_given_up`: it was, with its node.
     """
 
     def __init__(self, sight: Sight, handle: Handle) -> None:
@@ -43,6 +43,7 @@ class Glance:
         self._watch = sight.pods.watch(namespace_of(handle))
         self._version = 0
         self.has_terminal = False
+        self.has_begun = True
         self.is_given_up = False
 
     def look(self) -> Phase:
@@ -51,6 +52,7 @@ class Glance:
         pod, gone = self._sight.look(self._handle)
         self.has_terminal = pod is not None and any(each.get("tty") for each in pod["spec"]["containers"])
         self.is_given_up = pod is not None and text(condition(pod, "DisruptionTarget"), "reason") == GIVEN_UP
+        self.has_begun = pod is None or has_begun(pod)
         return Phase.GONE if pod is None or gone else phase_of(pod, datetime.now(UTC))
 
     def wait(self, seconds: float) -> None:

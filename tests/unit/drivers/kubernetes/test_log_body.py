@@ -57,9 +57,9 @@ def server(tmp_path: Path) -> Iterator[TlsServer]:
     wire.close()
 
 
-def body_over(client: socket.socket, **headers: str) -> Body:
+def body_over(client: socket.socket, status: int = 200, **headers: str) -> Body:
     client.settimeout(5)
-    response: Any = SimpleNamespace(_fp=SimpleNamespace(fp=client.makefile("rb")), headers=headers, status=200)
+    response: Any = SimpleNamespace(_fp=SimpleNamespace(fp=client.makefile("rb")), headers=headers, status=status)
     return Body(response)
 
 
@@ -109,3 +109,12 @@ def test_what_came_with_the_head_in_the_clear_is_read_first() -> None:
         body = body_over(client, **{"Content-Length": "9"})
         assert body.read(5) == b"out\nmore\n"
         assert body.ended
+
+
+def test_an_answer_without_content_is_not_waited_for() -> None:
+    """The API server's, of a pod that is on no node; the connection stays open behind it."""
+    wire, client = socket.socketpair()
+    with wire, client:
+        wire.sendall(b"the next answer")
+        body = body_over(client, status=204)
+        assert (body.ended, body.read(5)) == (True, b"")

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from .models import Span, Status
 from .services import JOB
@@ -68,10 +68,16 @@ def of_attempt(execution_id: int, job_id: str | None = None) -> list[Row]:
 
     `job_id` None: of whatever job has an attempt of that number here; where none has, all there is.
     """
-    rows = of_execution(execution_id)
-    attempts = (row.job_id for row in rows if (row.service, row.operation) == ATTEMPT and row.job_id)
-    job = job_id or next(attempts, None)
-    return [row for row in rows if row.job_id == job] if job else rows
+    found = Span.objects.filter(execution_id=execution_id)
+    job = job_id or _job_of(found)
+    return rows_of(found.filter(job_id=job) if job else found)
+
+
+def _job_of(execution: QuerySet[Span]) -> str | None:
+    service, operation = ATTEMPT
+    attempts = execution.filter(service=service, operation=operation).exclude(job_id="").exclude(job_id=None)
+    first = attempts.order_by("started_at", F("parent_span_id").desc(nulls_first=True), "span_id")
+    return first.values_list("job_id", flat=True).first()
 
 
 def _once(rows: Iterable[Row]) -> Iterator[Row]:

@@ -25,6 +25,7 @@ from .rules import Rule, rules
 from .sizes import stored_bytes
 
 log = logging.getLogger(__name__)
+ACTOR = "retention"  # who removed it, on the job's time-line
 BATCH = 200  # attempts in a transaction
 BATCH_CHUNKS = 2_000  # or so many chunks, but one attempt at least
 REFUSALS_MOST = 3
@@ -105,7 +106,7 @@ def drop_some(rule: Rule, attempts: int = BATCH, chunks: int = BATCH_CHUNKS) -> 
         LogChunk.objects.filter(attempt__in=ids).delete()
         told = {"rule": rule.name, "says": rule.says}
         Event.objects.bulk_create(
-            Event(job_id=attempt.job_id, attempt=attempt, kind=KIND, actor="retention", data=told) for attempt in some
+            Event(job_id=attempt.job_id, attempt=attempt, kind=KIND, actor=ACTOR, data=told) for attempt in some
         )
     return some
 

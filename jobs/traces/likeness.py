@@ -20,7 +20,7 @@ LOOKED_AT = 100  # of the most similar, for those that may be seen
 def similar(job: Job, attempt: Attempt | None, limit: int, sight: Sight) -> dict[str, Any]:
     """The most similar first. Runs whose jobs are gone are shown to who may see everything."""
     found = find_similar_traces(attempt.pk, limit if sight.sees_all else max(limit, LOOKED_AT)) if attempt else []
-    gone = NO_SPANS if attempt and job.trace_id and not found and not has_spans(attempt.pk) else ""
+    gone = NO_SPANS if attempt and job.trace_id and not found and not has_spans(job.pk, attempt.pk) else ""
     return {**opening(job, attempt, gone), "results": list(_shown(found, sight))[:limit]}
 
 

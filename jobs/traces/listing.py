@@ -24,7 +24,7 @@ from .sight import Sight
 LOOKED_AT = 100_000  # spans of the window, the newest
 MATCHES_AT_ONCE = 200
 MATCHES_MOST = 5_000  # spans that fit, and may be of traces that are known or not to be seen: then the page ends
-CURSOR = r"^[0-9]{1,16}-[0-9]{1,18}-[0-9]{1,16}-[0-9]{1,18}\Z"
+CURSOR = r"^[0-9]{1,17}-[0-9]{1,18}-[0-9]{1,17}-[0-9]{1,18}\Z"
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 

@@ -54,8 +54,8 @@ def spans_of_attempt(job_id: UUID, execution_id: int) -> list[Row]:
     return read_some(Span.objects.filter(of_both, job_id=str(job_id)))[0]
 
 
-def has_spans(execution_id: int) -> bool:
-    return Span.objects.filter(execution_id=execution_id).exists()
+def has_spans(job_id: UUID, execution_id: int) -> bool:
+    return Span.objects.filter(job_id=str(job_id), execution_id=execution_id).exists()
 
 
 def read_some(spans: QuerySet[Span]) -> tuple[list[Row], bool]:

@@ -53,7 +53,8 @@ for number in range({steps}):
     more.span(f"step {{number}}", "trainer", 2 + number / 100, 0.01, built.named("execute"))
 """
 STORE = """
-Job.objects.filter(pk=job.pk).update(traceparent=str(Parent(int(built.trace_id), int(built.named("job").span_id))))
+place = Parent(int(built.trace_id), int(built.named("job").span_id))
+Job.objects.filter(pk=job.pk).update(traceparent=str(place), state="succeeded", finished_at=attempt.finished_at)
 stored(built), stored(more)
 """
 PROMISE = """

@@ -13,6 +13,7 @@ from .filled import GoingTrace
 from .test_trace_page import focused, names, press
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+RENEWED_WITHIN = 90  # seconds: on a busy machine it asks the less often, up to every twenty
 TOOK = "return document.getElementById(arguments[0]).querySelector('.took').textContent"
 TOP = "return document.activeElement.getBoundingClientRect().top"
 # What a screen reader reads out by itself: each change of it is counted.
@@ -39,7 +40,7 @@ def trace(stack: RunningStack) -> GoingTrace:
 def opened(browser: Chrome, trace: GoingTrace) -> Chrome:
     trace.begin()
     browser.get(trace.page)
-    eventually(lambda: browser.find_elements(By.CSS_SELECTOR, '[role=row][tabindex="0"]'))
+    eventually(lambda: browser.find_elements(By.CSS_SELECTOR, '[role=row][tabindex="0"]'), RENEWED_WITHIN)
     return browser
 
 
@@ -52,24 +53,24 @@ def test_new_spans_appear_and_open_ones_grow(opened: Chrome, trace: GoingTrace) 
     upload = line(opened, "upload").get_attribute("id")
     before = opened.execute_script(TOOK, upload)
     trace.add("evaluate")
-    eventually(lambda: "evaluate" in names(opened))
+    eventually(lambda: "evaluate" in names(opened), RENEWED_WITHIN)
     assert opened.execute_script(TOOK, upload) != before
     assert "1 open" in opened.find_element(By.ID, "head").text
 
 
 def test_who_reads_keeps_focus_folds_and_place(opened: Chrome, trace: GoingTrace) -> None:
     line(opened, "step …").send_keys(Keys.ARROW_RIGHT)
-    eventually(lambda: "step 29" in names(opened))
+    eventually(lambda: "step 29" in names(opened), RENEWED_WITHIN)
     press(opened, Keys.HOME)
     line(opened, "run").send_keys(Keys.ARROW_LEFT)
     line(opened, "step 27").send_keys(Keys.ENTER)
-    eventually(lambda: "step 27" in opened.find_element(By.ID, "details").text)
+    eventually(lambda: "step 27" in opened.find_element(By.ID, "details").text, RENEWED_WITHIN)
     press(opened, Keys.ESCAPE)
     assert focused(opened) == "step 27"
     top, went = opened.execute_script(TOP), names(opened)
     opened.execute_script(LISTEN)
     trace.add("evaluate", "step 30")
-    eventually(lambda: "evaluate" in names(opened))
+    eventually(lambda: "evaluate" in names(opened), RENEWED_WITHIN)
     assert focused(opened) == "step 27"
     assert abs(opened.execute_script(TOP) - top) < 2
     assert sorted([*went, "evaluate", "step 30"]) == sorted(
@@ -86,9 +87,9 @@ def test_a_card_beside_the_pointer_stays(opened: Chrome, trace: GoingTrace) -> N
     at = line(opened, "create").find_element(By.CSS_SELECTOR, ".strip")
     ActionChains(opened).move_to_element(at).perform()
     card = opened.find_element(By.CSS_SELECTOR, ".card")
-    eventually(lambda: "create" in card.text)
+    eventually(lambda: "create" in card.text, RENEWED_WITHIN)
     trace.add("evaluate")
-    eventually(lambda: "evaluate" in names(opened))
+    eventually(lambda: "evaluate" in names(opened), RENEWED_WITHIN)
     assert card.is_displayed() and "create" in card.text
 
 
@@ -96,11 +97,11 @@ def test_a_line_that_has_the_keyboard_is_not_swallowed_by_a_fold(browser: Chrome
     few = GoingTrace(stack, steps=14)
     few.begin()
     browser.get(few.page)
-    eventually(lambda: browser.find_elements(By.CSS_SELECTOR, '[role=row][tabindex="0"]'))
+    eventually(lambda: browser.find_elements(By.CSS_SELECTOR, '[role=row][tabindex="0"]'), RENEWED_WITHIN)
     line(browser, "step 5").send_keys(Keys.ARROW_DOWN)
     assert focused(browser) == "step 6"
     few.add("step 14", "step 15")
-    eventually(lambda: "step …" in names(browser))
+    eventually(lambda: "step …" in names(browser), RENEWED_WITHIN)
     assert focused(browser) == "step 6"
     assert "step 15" in names(browser)
 
@@ -108,9 +109,9 @@ def test_a_line_that_has_the_keyboard_is_not_swallowed_by_a_fold(browser: Chrome
 def test_a_filter_holds_for_what_comes(opened: Chrome, trace: GoingTrace) -> None:
     opened.find_element(By.TAG_NAME, "body").send_keys("/")
     press(opened, "step 2")
-    eventually(lambda: names(opened)[-1:] == ["step 29"])
+    eventually(lambda: names(opened)[-1:] == ["step 29"], RENEWED_WITHIN)
     trace.add("evaluate", "step 200")
-    eventually(lambda: "step 200" in names(opened))
+    eventually(lambda: "step 200" in names(opened), RENEWED_WITHIN)
     assert "evaluate" not in names(opened)
     assert opened.execute_script("return document.activeElement.value") == "step 2"
 
@@ -123,14 +124,14 @@ def test_paused_it_stands_still_and_goes_on_when_told(opened: Chrome, trace: Goi
     assert opened.execute_script(REQUESTS) <= asked + 1
     assert "evaluate" not in names(opened)
     button.click()
-    eventually(lambda: "evaluate" in names(opened))
+    eventually(lambda: "evaluate" in names(opened), RENEWED_WITHIN)
 
 
 def test_it_ends_with_the_trace(opened: Chrome, trace: GoingTrace) -> None:
     button = opened.find_element(By.CSS_SELECTOR, "[data-hold]")
     assert button.is_displayed()
     trace.close()
-    eventually(lambda: not button.is_displayed())
+    eventually(lambda: not button.is_displayed(), RENEWED_WITHIN)
     assert "open" not in opened.find_element(By.ID, "head").text
     opened.refresh()
     assert not opened.find_element(By.CSS_SELECTOR, "[data-hold]").is_displayed()
@@ -142,7 +143,7 @@ def test_a_page_from_before_the_first_span_becomes_the_waterfall(browser: Chrome
     browser.get(trace.page)
     assert browser.find_elements(By.ID, "missing")
     trace.begin()
-    eventually(lambda: browser.find_elements(By.CSS_SELECTOR, "[data-waterfall]"))
+    eventually(lambda: browser.find_elements(By.CSS_SELECTOR, "[data-waterfall]"), RENEWED_WITHIN)
 
 
 def test_a_window_that_nobody_sees_asks_for_nothing(opened: Chrome, trace: GoingTrace) -> None:
@@ -151,4 +152,4 @@ def test_a_window_that_nobody_sees_asks_for_nothing(opened: Chrome, trace: Going
     trace.add("evaluate")
     assert opened.execute_script(REQUESTS) <= asked + 1
     opened.execute_script(SEEN, False)
-    eventually(lambda: "evaluate" in names(opened))
+    eventually(lambda: "evaluate" in names(opened), RENEWED_WITHIN)

@@ -27,10 +27,11 @@ def clone(api: APIClient, job: Job, body: dict[str, Any], **headers: str) -> Any
     return api.post(f"/api/v1/jobs/{job.pk}/clone/", body, format="json", headers=headers)
 
 
-def test_without_changes_it_is_the_same_spec_in_a_job_of_ones_own(api: APIClient, alice: User) -> None:
+@pytest.mark.parametrize("given", [True, False], ids=["an empty body", "none"])
+def test_without_changes_it_is_the_same_spec_in_a_job_of_ones_own(api: APIClient, alice: User, given: bool) -> None:
     keeping.make(Project.objects.get(name="default"), "KEY", check_value("hush-hush"), alice)
     first = make_job(alice, **FULL, secrets=["KEY"], after=[str(make_job(alice).pk)])
-    answer = clone(api, first, {})
+    answer = clone(api, first, {}) if given else api.post(f"/api/v1/jobs/{first.pk}/clone/")
     made = Job.objects.get(pk=answer.json()["id"])
     assert (answer.status_code, answer["Location"].endswith(f"{made.pk}/"), made.owner) == (201, True, alice)
     assert made.pk != first.pk

@@ -71,16 +71,30 @@ def test_sums_of_another_form_are_summed_anew(sums: object) -> None:
     assert [sample.value for sample in told["towline_log_lines"]] == [6]
 
 
+@pytest.mark.usefixtures("past")
+def test_sums_that_reach_beyond_now_as_the_clock_was_set_back_are_summed_anew() -> None:
+    while not list(Ended(batch=1).families(AT_ONCE)):
+        pass
+    kept = Installation.objects.get().sums
+    kept["attempts"]["upto"] = str(datetime.now(UTC) + timedelta(days=1))
+    Installation.objects.update(sums=kept)
+    told = {family.name: family.samples for family in Ended().families(Budget(60))}
+    assert [sample.value for sample in told["towline_log_lines"]] == [6]
+
+
 def test_lines_are_counted_by_how_late_they_were_stored() -> None:
     attempt, now = make_attempt(), time.time_ns()
-    block = [(b"late\n", "stdout", now - 2 * 10**9), (b"in time\n", "stdout", now)]
+    block = [
+        (b"late\n", "stdout", now - 20 * 10**9),
+        (b"in time\n", "stdout", now + 3600 * 10**9),
+    ]  # by a clock that is ahead
     append(attempt, attempt.fence, position(attempt), block, "c")
     families = {
         family.name: family for family in text_string_to_metric_families(Client().get("/metrics").content.decode())
     }
     delays = families["towline_log_delivery_seconds"]
     upto = {sample.labels.get("le"): sample.value for sample in delays.samples if sample.name.endswith("_bucket")}
-    assert (delays.type, upto["1"], upto["60"], upto["+Inf"]) == ("histogram", 1, 2, 2)
+    assert (delays.type, upto["1"], upto["10"], upto["300"], upto["+Inf"]) == ("histogram", 1, 1, 2, 2)
 
 
 def test_what_was_counted_of_a_log_goes_with_the_attempt_to_whoever_adopts_it() -> None:

@@ -21,6 +21,7 @@ from .conftest import client_of, make_job
 
 API = "/api/v1/traces/"
 FAILED = ("Boom", "it went off")
+MOMENT = an_hour_ago()
 NOBODYS: dict[str, Any] = {"model_id": None, "region": None}
 
 
@@ -31,7 +32,7 @@ def job_id(alice: User) -> str:
 
 def trace_of(job_id: str, *minutes: float, trace_id: UUID | None = None) -> str:
     """Failed spans that began so many minutes before one moment; the trace's id."""
-    built = Built(began=an_hour_ago(), about={**NOBODYS, "job_id": job_id})
+    built = Built(began=MOMENT, about={**NOBODYS, "job_id": job_id})
     built.trace_id = trace_id or built.trace_id
     for minute in minutes:
         built.span("step", "container", -60 * minute, 0.5, failed=FAILED)

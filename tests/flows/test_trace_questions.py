@@ -402,12 +402,11 @@ def test_an_attempt_is_diagnosed_without_another_systems_spans_of_the_same_numbe
     attempt = ended(Verdict("exit_code", "The program ended with 1."))
     theirs = failed("dial", "connection refused", job_id="batch-9", service="etl")
     theirs_too = span("attempt", 3, 4, service="job", job_id="batch-9")
-    kept(theirs, theirs_too, span("wait", 90, 91), execution=attempt.pk)
-    kept_of(
-        attempt,
-        span("attempt", 0, 10, service="job", status="failed", error_type="exit_code"),
-        failed("execute", "1", service="container"),
-    )
+    top = span("attempt", 0, 10, service="job", status="failed", error_type="exit_code")
+    own = failed("execute", "1", service="container")
+    like_ours = replace(span("train", 5, 6, job_id="batch-9"), span_id=own.span_id)
+    kept(theirs, theirs_too, span("wait", 90, 91), like_ours, execution=attempt.pk)
+    kept_of(attempt, top, own)
     assert [each.operation for each in diagnosis(attempt.pk)] == ["attempt", "execute"]
     found = cause_of(attempt)
     assert found

@@ -129,7 +129,7 @@ def _waited_for(node: _Node, left: datetime, programs: Mapping[object, _Node]) -
     """The span itself; of one that watches, the program in its place: once, as several may watch it one after another."""
     program = programs.get(_execution(node)) if _is(WATCHER, node) else None
     if program and not program.critical:
-        yield program, program.end
+        yield program, min(program.end, left)
     if program is None or left - program.end > NOTICED:
         yield node, left
 

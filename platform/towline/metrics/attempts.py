@@ -38,7 +38,9 @@ HISTOGRAMS = {
         delivery.BOUNDS,
     ),
 }
+BOUNDS = {name: list(bounds) for name, (_, bounds) in HISTOGRAMS.items()}
 BATCH = 5_000
+FROM_THE_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 ROW = ("number", "finished_at", "wait", "run", "overhead", "log_bytes", "log_lines", "log_delays", "job__traceparent")
 
 
@@ -62,7 +64,7 @@ class _Sums:
 
     def as_json(self) -> dict[str, Any]:
         histograms = {name: buckets.as_json() for name, buckets in self.histograms.items()}
-        return {**histograms, "log_bytes": self.log_bytes, "log_lines": self.log_lines}
+        return {**histograms, "bounds": BOUNDS, "log_bytes": self.log_bytes, "log_lines": self.log_lines}
 
     def copy(self) -> _Sums:
         copied = {name: buckets.copy() for name, buckets in self.histograms.items()}
@@ -116,14 +118,16 @@ class Ended:
 
     def _begin(self) -> datetime:
         kept = self._kept.read()
-        if kept is None:
-            return datetime(1970, 1, 1, tzinfo=UTC)
+        if kept is None or kept.get("bounds") != BOUNDS:
+            return FROM_THE_FIRST
         self._sums = _Sums.of(kept)
         return datetime.fromisoformat(kept["upto"])
 
     def _catch_up(self, upto: datetime, budget: Budget) -> datetime | None:
         """Up to when all is in the sums; None where the time did not do."""
         edge, self._upto = settled_until(), upto
+        if edge < upto:  # the database's clock was set back: what ends now would lie before what is summed up
+            self._sums, self._upto = _Sums.none(), FROM_THE_FIRST
         while True:
             due = Attempt.objects.filter(finished_at__gt=self._upto, finished_at__lte=edge)
             last = due.order_by("finished_at").values_list("finished_at", flat=True)[self._batch :].first()

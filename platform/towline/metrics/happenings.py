@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Count, F, QuerySet, TextField
+from django.db.models import Count, F, Q, QuerySet, TextField
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
 from prometheus_client.core import CounterMetricFamily
 
+from jobs.logs import retention
 from jobs.models import Event
 from jobs.states import FINAL_JOB
 
@@ -66,13 +67,13 @@ class Happenings:
 
     def _begin(self) -> int:
         kept = self._kept.read()
-        if kept is None:
+        if kept is None or kept.get("kinds") != list(PLAIN):
             return 0
         self._counts = Counter({(kind, verdict): n for kind, verdict, n in kept["counts"]})
         return int(kept["upto"])
 
     def _as_json(self) -> dict[str, Any]:
-        return {"upto": self._upto, "counts": [(*what, n) for what, n in self._counts.items()]}
+        return {"upto": self._upto, "kinds": list(PLAIN), "counts": [(*what, n) for what, n in self._counts.items()]}
 
     def _catch_up(self, upto: int, budget: Budget) -> int | None:
         """Up to which entry all are counted; None where the time did not do."""
@@ -96,7 +97,8 @@ def _count(events: QuerySet[Event]) -> Counts:
     verdict = Coalesce(KT("data__verdict"), Cast(F("job__verdict_code"), TextField()))
     ends = events.filter(kind__in=ENDS, attempt=None).order_by().values_list("kind").annotate(code=verdict)
     counts: Counts = Counter()
-    for kind, n, of_attempts in events.order_by().values_list("kind").annotate(n=Count("pk"), of=Count("attempt")):
+    by_workers = Count("attempt", filter=~Q(actor=retention.ACTOR))
+    for kind, n, of_attempts in events.order_by().values_list("kind").annotate(n=Count("pk"), of=by_workers):
         counts[OF_ATTEMPTS, ""] += of_attempts
         if kind in PLAIN:
             counts[kind, ""] = n

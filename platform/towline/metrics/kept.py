@@ -1,7 +1,7 @@
 """What was summed up of the past is kept in the database: a web process that begins goes on from there, not with the first job.
 
-Any process may write at any time, an older sum over a newer one, too: sums lie beside the place that they reach to, and
-what lies behind that is read anew.
+Any process may write at any time, an older sum over a newer one, too, or over another's part: sums lie beside the place that
+they reach to, and what lies behind that, or is missing, is read anew.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from rest_framework.views import APIView
 
 from jobs.models import Job
 from jobs.traces.answers import attempt_of, changes_shown
-from jobs.traces.changed import Window, what_changed
+from jobs.traces.changed import DAYS, Window, what_changed
 from jobs.traces.listing import Begun, Wanted, traces
 from jobs.traces.reading import Trace, trace, trace_of_job
 from jobs.traces.shown import trace_shown
@@ -73,9 +73,12 @@ class Traces(AsksTraces):
     def get(self, request: Request) -> Response:
         """Traces with a span of that status, slower than that, of that service …: the newest first."""
         given = asked(request, TracesAskedSerializer)
-        cursor, days, limit = given.pop("cursor", ""), timedelta(days=given.pop("days")), given.pop("limit")
+        cursor, days, limit = given.pop("cursor", ""), given.pop("days", None), given.pop("limit")
         begun = Begun.parse(cursor) if cursor else Begun.now()
-        page = traces(Wanted(begun.at - days, begun, **given), self.sight, limit)
+        # Another system's clock may be wrong, and what it recorded of any age.
+        whole = days is None and given.keys() & {"job", "execution"}
+        window = (EVER, NEVER) if whole else (begun.at - timedelta(days=days or DAYS), begun.at)
+        page = traces(Wanted(*window, begun, **given), self.sight, limit)
         following = begun.cursor(page.behind) if page.behind else None
         shown = {"next": _with_cursor(request, following), "previous": None, "results": page.results}
         return Response(TracesSerializer(shown).data)

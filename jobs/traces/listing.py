@@ -74,6 +74,7 @@ class Wanted:
     """What one span of the trace must be: all of it at once. None: anything."""
 
     since: datetime
+    until: datetime
     begun: Begun
     status: str | None = None
     service: str | None = None
@@ -91,16 +92,14 @@ class Wanted:
             "job_id": str(self.job) if self.job else None,
             "execution_id": self.execution,
         }
-        found = Span.objects.filter(
-            started_at__gte=self._edge(), started_at__lt=self.begun.at, id__lte=self.begun.newest
-        )
+        found = Span.objects.filter(started_at__gte=self._edge(), started_at__lt=self.until, id__lte=self.begun.newest)
         return found.filter(**{name: value for name, value in asked.items() if value is not None})
 
     def _edge(self) -> datetime:
         """What began before it is not looked at. Of a job or an execution there is an index."""
         if self.job or self.execution:
             return self.since
-        window = Span.objects.filter(started_at__gte=self.since, started_at__lt=self.begun.at)
+        window = Span.objects.filter(started_at__gte=self.since, started_at__lt=self.until)
         starts = window.order_by("-started_at").values_list("started_at", flat=True)
         return next(iter(starts[LOOKED_AT : LOOKED_AT + 1]), self.since)
 

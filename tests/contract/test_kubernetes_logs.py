@@ -115,7 +115,7 @@ def test_a_line_comes_at_once(log: PodLog, reader: Reader) -> None:
         delays.append(time.monotonic() - said_at)
         assert isinstance(line, Line)
         assert line.data == b"%d\n" % number
-    assert sorted(delays)[2] < 0.2
+    assert sorted(delays)[2] < 0.4
 
 
 @both_ways
@@ -334,7 +334,6 @@ def test_a_pod_that_is_gone_is_told_to_be_missing(log: PodLog, reader: Reader, o
     [
         'container "job" in pod "one" is waiting to start: PodInitializing',
         "pod one does not have a host assigned",
-        'container "job" in pod "one" is not available',
     ],
 )
 def test_a_container_that_has_not_begun_has_no_output(log: PodLog, reader: Reader, over: bool, said: str) -> None:

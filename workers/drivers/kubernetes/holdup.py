@@ -51,8 +51,13 @@ NODE_EVENTS = {
     "NetworkNotReady": "The node's network is not ready",
     "FailedPreStartHook": "The hook before the start failed",
 }
-# By these a node is told to have got on. It says other things in between, to every pod ("Nameserver limits were exceeded").
-GOT_ON = {"Scheduled", "SuccessfulAttachVolume", "Pulling", "Pulled", "Created", "Started"}
+# The next things that happen on a node. Only they say that it is past its trouble: much else is said again and again, as
+# `SandboxChanged` after each sandbox that failed, and `DNSConfigForming`.
+PAST = {"Scheduled", "SuccessfulAttachVolume", "Pulling", "Pulled", "Created", "Started"}
+# Of a volume, a time-out is told now and then in between; what is behind it is told apart.
+VAGUE = re.compile(r"timed out waiting for the condition|context deadline exceeded")
+RECENT = timedelta(minutes=5)  # the kubelet tries volumes again after two minutes at most
+COMBINED = "(combined from similar events): "
 # An image does not change, so what can never start in it need not be waited for.
 FOR_EVER = {"command_not_found", "command_not_executable", "bad_working_dir", "wrong_platform"}
 MISSING = re.compile(
@@ -152,8 +157,8 @@ def _missing(found: re.Match[str], message: str) -> Verdict:
 
 
 def _of_node(events: list[Mapping[str, Any]]) -> Holdup | None:
-    """Only by the latest of its steps: what was overcome since is no trouble any more."""
-    last = _latest(event for event in events if text(event, "reason") in NODE_EVENTS.keys() | GOT_ON)
+    """What was overcome since is no trouble any more."""
+    last = _telling(events)
     said = NODE_EVENTS.get(text(last, "reason"))
     if said is None:
         return None

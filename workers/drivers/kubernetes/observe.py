@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from workers.drivers.kubernetes.holdup import holdup
-from workers.drivers.kubernetes.reading import JOB, condition, job_ended, job_status, part, parts
+from workers.drivers.kubernetes.reading import JOB, condition, job_ended, job_status, part, parts, text
 from workers.drivers.protocol import LABEL_ATTEMPT, LABEL_INSTALLATION, LABEL_JOB, Handle, Observation, Phase
 
 NAME = "kubernetes"
@@ -91,8 +91,10 @@ def is_ours(pod: Mapping[str, Any]) -> bool:
 
 
 def has_begun(pod: Mapping[str, Any]) -> bool:
-    """Whether its program may have run, and so said something."""
-    return _started_at(pod) is not None or (pod.get("status") or {}).get("phase") == "Succeeded"
+    """Whether its program may have run, and so said something. Old kubelets tell of no container of a pod that they evicted."""
+    status = pod.get("status") or {}
+    sent_away = status.get("reason") == "Evicted" and not text(status, "message").startswith("Pod was rejected")
+    return _started_at(pod) is not None or status.get("phase") == "Succeeded" or sent_away
 
 
 def is_terminal(pod: Mapping[str, Any]) -> bool:

@@ -39,9 +39,9 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "image_not_found",
     ),
 )
-# Docker Hub says both in one sentence; there the name is more likely wrong than a login missing.
-# A registry that asks for a login before it says anything has none such: there it is missing.
+# A registry that asks for a login before it says anything: there it is missing.
 NO_LOGIN = "no basic auth credentials"
+# Docker Hub says both in one sentence; there the name is more likely wrong than a login missing.
 HIDDEN = r"pull access denied, repository does not exist|insufficient_scope"
 
 SUMMARIES: Mapping[str, str] = {

@@ -246,7 +246,7 @@ class LogReader:
         except Exception as error:
             if self.selects and is_refusal(error):
                 raise UntoldError from error
-            meaning = meaning_of(error, live=live)
+            meaning = meaning_of(error, live=live or self.look() is Phase.RUNNING)
             # Even the head of the answer comes with the first line only: of a pod that says nothing there is none.
             silent = live and time.monotonic() - asked_at > self.silence_seconds * 0.9
             if silent and meaning is error and isinstance(error, Unavailable):

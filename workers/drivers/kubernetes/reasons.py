@@ -69,7 +69,6 @@ CAUSES: Mapping[str, Cause] = {
     "DeletionByTaintManager": NODE_LOST,
     "DeletionByPodGC": NODE_LOST,
     "EvictionByEvictionAPI": DRAINED,
-    "TerminationByKubelet": DRAINED,
     # events'
     "Preempted": PREEMPTED,
     "TaintManagerEviction": NODE_LOST,

@@ -23,6 +23,8 @@ HELPS_NOWHERE = re.compile(r"preemption: 0/(\d+) nodes are available: \1 Preempt
 REASON = re.compile(r"(?P<count>\d+) (?P<what>.+)", re.S)
 
 ROOM = ("Ask for less, or wait until other pods end.", "Wait until other pods end, or add nodes.")
+TOO_SMALL = "Ask for less, or add larger nodes."
+PASSING = ("See to the nodes.", "Uncordon a node, or add one.")
 # What is said of nodes → the dimension, how we say it, and the remedy. {of} is "1 of 3"; {a}, {b} are the pattern's groups.
 DIMENSIONS: tuple[tuple[str, str, str, str], ...] = (
     (r"Insufficient (?P<a>\S+)", "{a}", "short on {of}", ROOM[0]),
@@ -79,9 +81,11 @@ def unschedulable(message: str, pod: Mapping[str, Any]) -> Holdup:
     detail = "No node can take it: " + "; ".join(words for words, _ in found) + "."
     # Of many nodes some may be ruled out for good: it is enough that one of the others is only full.
     for_room = any(remedy in ROOM for _, remedy in found)
-    if for_room and HELPS_NOWHERE.search(message):
+    # Nodes that are to come back may be the ones with room.
+    if for_room and HELPS_NOWHERE.search(message) and not any(remedy in PASSING for _, remedy in found):
         for_room = False
         detail += " Even empty, the nodes that are short have too little."
+        found = [(words, TOO_SMALL if remedy in ROOM else remedy) for words, remedy in found]
     if not found:
         detail = _unparsed(message)
     if place := text(part(pod, "status"), "nominatedNodeName"):

@@ -128,6 +128,13 @@ def test_what_no_node_has_even_when_it_is_empty_is_not_queued_for(tail: str, *, 
     assert (found.for_room, "Even empty" in found.detail) == (for_room, not for_room)
 
 
+def test_a_node_that_is_to_come_back_may_have_the_room() -> None:
+    unwell = "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient nvidia.com/gpu." + PREEMPTION
+    assert told(unplaced(unwell)).for_room
+    full = told(unplaced("0/3 nodes are available: 3 Insufficient cpu." + PREEMPTION))
+    assert (full.for_room, full.verdict.remedy) == (False, "Ask for less, or add larger nodes.")
+
+
 def test_room_that_is_being_made_is_told() -> None:
     pod = unplaced("0/1 nodes are available: 1 Insufficient cpu.", nominatedNodeName="node7")
     assert "node7" in told(pod).detail
@@ -250,15 +257,41 @@ def test_what_a_node_cannot_prepare_is_told_until_it_is_overcome(reason: str, me
 
 
 @pytest.mark.parametrize(
-    ("reason", "message"),
+    "noise",
     [
-        ("DNSConfigForming", "Nameserver limits were exceeded, some nameservers have been omitted"),
         ("SandboxChanged", "Pod sandbox changed, it will be killed and re-created."),
+        ("DNSConfigForming", "Nameserver limits were exceeded, some nameservers have been omitted"),
+        ("FailedToRetrieveImagePullSecret", "Unable to retrieve some image pull secrets (x)"),
     ],
 )
-def test_what_a_node_remarks_by_the_way_does_not_hide_what_it_cannot_prepare(reason: str, message: str) -> None:
-    failed = event("FailedCreatePodSandBox", "plugin type=bridge failed", at=5)
-    assert told(waiting("ContainerCreating"), failed, event(reason, message, at=6)).verdict.code == "internal_error"
+def test_what_is_said_beside_it_does_not_hide_what_a_node_cannot_prepare(noise: tuple[str, str]) -> None:
+    failed = event("FailedCreatePodSandBox", 'Failed to create pod sandbox: plugin type="calico" failed (add)', at=5)
+    for at in (4, 5, 6):
+        found = told(waiting("ContainerCreating"), event(*noise, at=at), failed)
+        assert "calico" in found.detail
+    pulling = event("Pulling", "Pulling image", at=7)
+    assert holdup(waiting("ContainerCreating"), [failed, pulling, event(*noise, at=8)]) is None
+
+
+def test_of_a_volume_the_cause_is_told_and_not_the_time_out_in_between() -> None:
+    pod, cause = waiting("ContainerCreating"), 'MountVolume.SetUp failed for volume "attached" : secret "s" not found'
+    late = event(
+        "FailedMount", "Unable to attach or mount volumes: unmounted volumes=[attached]: context deadline exceeded", 9
+    )
+    assert told(pod, event("FailedMount", cause, at=5), late).verdict.code == "secret_missing"
+    assert "Multi-Attach" in told(pod, event("FailedAttachVolume", "Multi-Attach error", at=5), late).detail
+    # of long ago, or of a step that came before, it is not
+    old = {**event("FailedMount", cause), "lastTimestamp": "2026-11-22T11:30:00Z"}
+    assert "unmounted volumes" in told(pod, old, late).detail
+    box = event("FailedCreatePodSandBox", "Failed to create pod sandbox: context deadline exceeded", at=9)
+    assert "sandbox" in told(pod, event("FailedMount", cause, at=5), box).detail
+
+
+def test_events_that_were_combined_are_read_as_one() -> None:
+    pod = waiting("ImagePullBackOff", 'Back-off pulling image "reg.example/demo:1"')
+    pulled = 'Failed to pull image "reg.example/demo:1": reg.example/demo:1: not found'
+    found = told(pod, event("Failed", f"(combined from similar events): {pulled}"))
+    assert (found.verdict.code, "combined" in found.detail) == ("image_not_found", False)
 
 
 def refused(message: str, status: int = 403, **spec: Any) -> Verdict:

@@ -78,9 +78,15 @@ yes
 
 {{/* Whether users come over TLS; empty for no. Web would else refuse the forms that they send from there. */}}
 {{- define "towline.https" -}}
-{{- if or .Values.https (and .Values.ingress.enabled .Values.ingress.tls) -}}
-yes
+{{- $found := "" -}}
+{{- if .Values.ingress.enabled -}}
+{{- range .Values.ingress.tls -}}
+{{- if not .hosts -}}{{- $found = "yes" -}}{{- end -}}
+{{- range .hosts -}}{{- if has . $.Values.ingress.hosts -}}{{- $found = "yes" -}}{{- end -}}{{- end -}}
 {{- end -}}
+{{- end -}}
+{{- if kindIs "bool" .Values.https -}}{{- $found = ternary "yes" "" .Values.https -}}{{- end -}}
+{{- $found -}}
 {{- end -}}
 
 {{- define "towline.serviceUrl" -}}

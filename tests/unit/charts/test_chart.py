@@ -113,6 +113,16 @@ def test_an_ingress_with_tls_is_https_for_web_for_jobs_and_for_users() -> None:
     assert "https://a.example.org/admin/" in rendered["towline/templates/NOTES.txt"]
 
 
+@pytest.mark.parametrize(("https", "tls_hosts", "told"), [
+    (False, ["a.example.org"], "http"), (True, [], "https"), (None, ["flower.example.org"], "http"), (None, None, "https"),
+])  # fmt: skip
+def test_whether_users_come_over_tls_can_be_said(https: bool | None, tls_hosts: list[str] | None, told: str) -> None:
+    tls = [{"secretName": "tls", **({"hosts": tls_hosts} if tls_hosts else {})}] if tls_hosts != [] else []
+    ingress = {"enabled": True, "hosts": ["a.example.org"], "flowerHost": "flower.example.org", "tls": tls}
+    rendered = render({**values_of("minimal"), "ingress": ingress, "https": https})
+    assert f"{told}://a.example.org/admin/" in rendered["towline/templates/NOTES.txt"]
+
+
 def test_the_notes_tell_when_jobs_are_given_no_address_of_web() -> None:
     for more, is_told in (
         ({}, False),

@@ -4,9 +4,11 @@ default network, where `web` then listens, too. What containers call is answered
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +22,8 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 CALLED = ("/api/v1/otlp/", "/v1/traces")
-ASK_SECONDS = 5
+ASK_SECONDS = 30
+log = logging.getLogger(__name__)
 
 
 def address(engine: str | None, port: int) -> str | None:
@@ -32,12 +35,14 @@ def address(engine: str | None, port: int) -> str | None:
     if urlsplit(url).scheme != "unix":
         return None
     try:
-        client = APIClient(base_url=url, timeout=ASK_SECONDS)
-        configured = client.inspect_network("bridge")["IPAM"]["Config"] or [{}]
-        found: str | None = configured[0].get("Gateway")
+        with closing(APIClient(base_url=url, timeout=ASK_SECONDS)) as client:
+            network = client.inspect_network("bridge")
+        gateways = [each.get("Gateway", "") for each in network["IPAM"]["Config"] or []]
+        found = next((each for each in gateways if "." in each), None)
         if found:
             listening(found, port).close()  # an engine in a virtual machine has its bridge there
-    except (DockerException, RequestException, OSError, KeyError):
+    except (DockerException, RequestException, OSError, KeyError) as error:
+        log.info("containers of this machine's engine can't call the platform: %s", error)
         return None
     return found
 

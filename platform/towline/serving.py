@@ -23,6 +23,7 @@ from django.http.response import HttpResponseBase
 
 WARM = 4  # threads that keep SQLite's connection for the next request; the others were needed for a moment only
 AT_ONCE = 20  # with the threads that look, never more than there are connections in a pool on PostgreSQL
+BODY_BYTES = 32 * 1024 * 1024  # more than any view takes
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -48,6 +49,19 @@ class Answer:
         raise RuntimeError(f"{message['type']} is sent when Django is done")
 
 
+def bounded(receive: Receive) -> Receive:
+    """A body is kept in a file before anybody knows whose it is. One that does not end is cut, and the view says so."""
+    left = BODY_BYTES
+
+    async def receive_some() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        return message if left >= 0 else {**message, "more_body": False}
+
+    return receive_some
+
+
 class Handler(ASGIHandler):
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +77,7 @@ class Handler(ASGIHandler):
         if scope["type"] != "http":
             raise ValueError(f"no {scope['type']} here")
         try:
-            body: IO[bytes] = await super().read_body(receive)
+            body: IO[bytes] = await super().read_body(bounded(receive))
         except RequestAborted:
             return
         answer = Answer()

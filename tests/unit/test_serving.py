@@ -5,7 +5,18 @@ from collections.abc import AsyncIterator
 
 from django.http import StreamingHttpResponse
 
-from towline.serving import Handler, Message
+from towline.serving import BODY_BYTES, Handler, Message, bounded
+
+
+async def test_a_body_that_does_not_end_is_cut() -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"x" * 1024 * 1024, "more_body": True}
+
+    some, read = bounded(receive), 0
+    async with asyncio.timeout(20):
+        while (message := await some())["more_body"]:
+            read += len(message["body"])
+    assert read == BODY_BYTES
 
 
 async def test_a_reader_that_stalls_and_vanishes_ends_its_stream_at_once() -> None:

@@ -33,10 +33,15 @@ install: .venv/.dev ## just the environment, with what development needs
 	@touch $@
 
 # Most of their time tests wait for a platform, so that two parts at once take little longer than one; each has a data folder,
-# servers and platforms of its own, and tells all at its end.
+# servers and platforms of its own. What they say goes into files meanwhile.
+PARTS := test-sqlite-running test-postgres test-sqlite-rest
+SAID := .pytest_cache/said
 test: .venv/.dev ## all tests, on SQLite and on PostgreSQL
-	@echo 'Three parts, two at once, each told when it is over; `make test-sqlite` and `make test-postgres` tell as they go.'
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-sqlite-running test-postgres test-sqlite-rest
+	@mkdir -p $(SAID); echo 'Three parts, two at once, each told when it is over. As they go: tail -f $(SAID)/*.txt'
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(PARTS:%=told-%)
+
+told-%:
+	@export PYTHONUNBUFFERED=1; $(MAKE) --no-print-directory $* > $(SAID)/$*.txt 2>&1; code=$$?; cat $(SAID)/$*.txt; exit $$code
 
 test-sqlite: .venv/.dev
 	$(BIN)/python -m pytest --database sqlite $(ARGS)

@@ -78,7 +78,7 @@ def test_a_line_comes_at_once(yard: Yard) -> None:
     handle = yard.start("sh", "-c", "for i in 1 2 3 4 5; do echo $i; sleep 0.2; done")
     delays = [time.time() - line.at_ns / 1e9 for line in read(yard.driver, handle, None)]
     assert len(delays) == 5
-    assert sorted(delays)[2] < 0.15
+    assert sorted(delays)[2] < 0.3  # all at the end would be 0.4
 
 
 def test_silence_gives_the_caller_a_look_around(yard: Yard) -> None:

@@ -138,8 +138,8 @@ def test_a_lone_line_is_in_the_database_at_once(docker: MakeDriver, transactiona
         chunk.created_at.timestamp() - stamps[chunk.last_line] for chunk in LogChunk.objects.filter(attempt=attempt)
     )
     assert len(took) >= 6
-    assert took[len(took) // 4] < 0.15, took
-    assert took[len(took) // 2] < 0.5, took
+    assert took[0] < 0.15, took
+    assert took[len(took) // 4] < 0.5, took
 
 
 class Removing(DockerDriver):

@@ -46,7 +46,7 @@ told-%:
 test-sqlite: .venv/.dev
 	$(BIN)/python -m pytest --database sqlite $(ARGS)
 
-RUNNING := tests/system tests/chaos tests/image
+RUNNING := tests/system tests/chaos
 test-sqlite-running: .venv/.dev
 	$(BIN)/python -m pytest --database sqlite $(RUNNING) $(ARGS)
 

@@ -59,8 +59,16 @@ def test_who_begins_goes_on_where_others_came_to(make: Callable[[], Happenings |
 @pytest.mark.usefixtures("past")
 @pytest.mark.parametrize(
     "sums",
-    [None, {"form": FORM - 1, "happenings": {"upto": 10**9, "counts": []}, "attempts": {"upto": "2099"}}],
-    ids=["none", "another"],
+    [
+        None,
+        {"form": FORM - 1, "happenings": {"upto": 10**9, "counts": []}, "attempts": {"upto": "2099"}},
+        {
+            "form": FORM,
+            "happenings": {"shape": ["old"], "upto": 10**9, "counts": []},
+            "attempts": {"shape": {}, "upto": "2099"},
+        },
+    ],
+    ids=["none", "another", "other kinds and bounds"],
 )
 def test_sums_of_another_form_are_summed_anew(sums: object) -> None:
     Installation.objects.update(sums=sums)

@@ -64,7 +64,7 @@ class _Sums:
 
     def as_json(self) -> dict[str, Any]:
         histograms = {name: buckets.as_json() for name, buckets in self.histograms.items()}
-        return {**histograms, "bounds": BOUNDS, "log_bytes": self.log_bytes, "log_lines": self.log_lines}
+        return {**histograms, "log_bytes": self.log_bytes, "log_lines": self.log_lines}
 
     def copy(self) -> _Sums:
         copied = {name: buckets.copy() for name, buckets in self.histograms.items()}
@@ -92,7 +92,7 @@ class Ended:
         self._batch = batch
         self._sums = _Sums.none()
         self._upto: datetime | None = None
-        self._kept = Kept("attempts", lambda: {"upto": str(self._upto), **self._sums.as_json()})
+        self._kept = Kept("attempts", BOUNDS, lambda: {"upto": str(self._upto), **self._sums.as_json()})
         self._lock = threading.Lock()
 
     def families(self, budget: Budget) -> Iterator[Metric]:
@@ -118,7 +118,7 @@ class Ended:
 
     def _begin(self) -> datetime:
         kept = self._kept.read()
-        if kept is None or kept.get("bounds") != BOUNDS:
+        if kept is None:
             return FROM_THE_FIRST
         self._sums = _Sums.of(kept)
         return datetime.fromisoformat(kept["upto"])

@@ -42,7 +42,7 @@ class Happenings:
         self._batch = batch
         self._counts: Counts = Counter()
         self._upto: int | None = None
-        self._kept = Kept("happenings", self._as_json)
+        self._kept = Kept("happenings", list(PLAIN), self._as_json)
         self._lock = threading.Lock()
 
     def families(self, budget: Budget) -> Iterator[CounterMetricFamily]:
@@ -67,13 +67,13 @@ class Happenings:
 
     def _begin(self) -> int:
         kept = self._kept.read()
-        if kept is None or kept.get("kinds") != list(PLAIN):
+        if kept is None:
             return 0
         self._counts = Counter({(kind, verdict): n for kind, verdict, n in kept["counts"]})
         return int(kept["upto"])
 
     def _as_json(self) -> dict[str, Any]:
-        return {"upto": self._upto, "kinds": list(PLAIN), "counts": [(*what, n) for what, n in self._counts.items()]}
+        return {"upto": self._upto, "counts": [(*what, n) for what, n in self._counts.items()]}
 
     def _catch_up(self, upto: int, budget: Budget) -> int | None:
         """Up to which entry all are counted; None where the time did not do."""

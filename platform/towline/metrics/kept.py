@@ -20,17 +20,18 @@ EVERY = 5_000  # rows that were summed up since
 
 
 class Kept:
-    """Of this process, one part of it, by its name. `sums` tells what there is to keep."""
+    """Of this process, one part of it, by its name. `sums` tells what there is to keep; sums of another `shape` are not read."""
 
-    def __init__(self, name: str, sums: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, name: str, shape: Any, sums: Callable[[], dict[str, Any]]) -> None:
         self._name = name
+        self._shape = shape
         self._sums = sums
         self._new = 0
 
     def read(self) -> dict[str, Any] | None:
         """Before anything is summed up here."""
-        found: dict[str, Any] | None = _stored().get(self._name)
-        return found
+        found: dict[str, Any] = _stored().get(self._name, {})
+        return found if found.get("shape") == self._shape else None
 
     def grown(self, rows: int, *, behind: bool) -> None:
         """So many more are in the sums. `behind`: not all yet, which should not be lost if the process ends."""
@@ -40,7 +41,8 @@ class Kept:
 
     def _write(self) -> None:
         try:
-            Installation.objects.update(sums={**_stored(), "form": FORM, self._name: self._sums()})
+            part = {"shape": self._shape, **self._sums()}
+            Installation.objects.update(sums={**_stored(), "form": FORM, self._name: part})
         except DatabaseError as error:  # one that can be read alone has figures, too
             log.warning("what was summed up is kept later: %s", error)
         else:

@@ -12,10 +12,9 @@ from typing import Any
 from jobs.models import Job
 from jobs.traces.reading import Trace, trace_of_job
 from jobs.traces.sight import Sight
+from towline.healthcheck import DIRECTLY
 from workers.drivers.protocol import Unavailable
 from workers.engines import offered
-
-from .stack import DIRECTLY
 
 IMAGE = "towline/demo:1"
 ELSEWHERE = "busybox:1.36"

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from towline import bridge
+from towline.healthcheck import DIRECTLY
 from towline.settings.environment import REPOSITORY, private_file
 
 from . import redis as our_redis
@@ -28,7 +29,6 @@ from .supervisor import Service, Supervisor
 
 log = logging.getLogger(__name__)
 READY_SECONDS = 60
-DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy would look for loopback at itself
 
 
 class StackError(Exception):

@@ -7,18 +7,12 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import closing
-from typing import Any
 from urllib.parse import urlsplit
 
-from docker import APIClient
-from docker.errors import DockerException
-from requests.exceptions import RequestException
+from .serving import Message, Receive, Send
 
-Message = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 CALLED = ("/api/v1/otlp/", "/v1/traces")
@@ -31,6 +25,10 @@ def address(engine: str | None, port: int) -> str | None:
 
     `engine`: its URL, else that of DOCKER_HOST, else the local socket's.
     """
+    from docker import APIClient
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
     url = engine or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
     if urlsplit(url).scheme != "unix":
         return None
